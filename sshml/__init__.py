@@ -1,0 +1,1 @@
+"""Wavefunction datasets, phase classifiers, their compression and what the compressed weights know."""

@@ -1,0 +1,65 @@
+"""The sign of a wavefunction: explicit conventions that never look at the label.
+
+A real eigenstate is defined up to its sign. Signs as LAPACK returns them correlate with the phase of the chain,
+so a network can read the label from them; see `sshml.dataset.sign_leakage`.
+"""
+
+import numpy as np
+
+from sshml.chain.streams import uniforms
+
+GAUGES = ("fixed", "random")
+
+NEAR_MAXIMUM = 0.99
+"""A site counts as a maximum of |psi| from this fraction of the largest on: mirror-related maxima tie."""
+
+
+def fix_gauge(states):
+    """Return the states with the first site whose |psi| is within 1 % of the maximum made positive.
+
+    Args:
+        states: real states, shape (..., level, site).
+
+    Returns:
+        New array, same shape and dtype.
+
+    >>> fix_gauge(np.array([[-0.6, 0.8], [-0.8, -0.6]]))
+    array([[-0.6,  0.8],
+           [ 0.8,  0.6]])
+    """
+    return states * fixed_signs(states)[..., None]
+
+
+def fixed_signs(states):
+    """Return the signs, shape (..., level), that `fix_gauge` multiplies the states with."""
+    size = np.abs(states)
+    site = (size >= NEAR_MAXIMUM * size.max(axis=-1, keepdims=True)).argmax(axis=-1)
+    chosen = np.take_along_axis(states, site[..., None], axis=-1)[..., 0]
+    return np.where(chosen < 0, -1, 1).astype(states.dtype)
+
+
+def random_gauge(states, seed, first=0):
+    """Return the states with independent fair signs that depend only on (seed, sample, level).
+
+    Args:
+        states: real states, shape (sample, level, site).
+        seed: integer from 0 to 2^64 - 1, or a pair of them (seed, split).
+        first: index of the first sample, for a part of a larger batch.
+
+    Returns:
+        New array, same shape and dtype.
+
+    Raises:
+        SSHMLError: the seed is out of range.
+
+    >>> states = np.ones((3, 2, 2))
+    >>> bool((random_gauge(states, 0)[2:] == random_gauge(states[2:], 0, first=2)).all())
+    True
+    """
+    count, levels = states.shape[:2]
+    draws = uniforms(seed, first, count, levels, stream=GAUGE_STREAM)
+    return states * np.where(draws < 0.5, -1, 1).astype(states.dtype)[..., None]
+
+
+GAUGE_STREAM = 2**32
+"""Stream of the sign draws, far from the hopping draws (streams 0, 1, ... count the attempts)."""

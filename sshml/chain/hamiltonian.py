@@ -1,0 +1,144 @@
+"""Hamiltonians of the SSH chain.
+
+H = sum_m v_m |A_m><B_m| + sum_m w_m |B_m><A_{m+1}| + h.c., sites ordered A1 B1 A2 B2 ...
+(Asboth, Oroszlany, Palyi, *A Short Course on Topological Insulators*, 2016, ch. 1).
+With the sublattices grouped, chiral symmetry makes it block off-diagonal, H = [[0, h], [h^T, 0]].
+"""
+
+import numpy as np
+
+from sshml.errors import SSHMLError
+
+BOUNDARIES = ("open", "periodic")
+
+
+def as_hoppings(v, w, boundary="open"):
+    """Return `v` and `w` as broadcast float64 arrays after checking them.
+
+    Args:
+        v: intracell hoppings, shape (..., M).
+        w: intercell hoppings, shape (..., M - 1) for an open chain, (..., M) for a periodic one.
+        boundary: "open" or "periodic".
+
+    Returns:
+        The pair (v, w) with equal leading shapes.
+
+    Raises:
+        SSHMLError: an unknown boundary, shapes that do not match, NaN or infinite hoppings.
+    """
+    if boundary not in BOUNDARIES:
+        raise SSHMLError(f"boundary {boundary!r} is unknown; choose one of {', '.join(BOUNDARIES)}.")
+    v, w = np.asarray(v, dtype=np.float64), np.asarray(w, dtype=np.float64)
+    if v.ndim == 0 or w.ndim == 0 or v.shape[-1] < 1:
+        raise SSHMLError(
+            f"hoppings have shapes v {v.shape} and w {w.shape}; expected v (..., M) with M >= 1 cells and w"
+            " (..., M - 1) open or (..., M) periodic."
+        )
+    cells = v.shape[-1]
+    bonds = cells - 1 if boundary == "open" else cells
+    if w.shape[-1] != bonds:
+        raise SSHMLError(
+            f"v has {cells} cells and w has {w.shape[-1]} bonds; a chain of {cells} cells with boundary={boundary!r}"
+            f" needs {bonds}."
+        )
+    for name, hoppings in (("v", v), ("w", w)):
+        if not np.isfinite(hoppings).all():
+            raise SSHMLError(f"{name} holds NaN or infinite hoppings; every hopping must be a finite number.")
+    try:
+        batch = np.broadcast_shapes(v.shape[:-1], w.shape[:-1])
+    except ValueError:
+        raise SSHMLError(
+            f"v {v.shape} and w {w.shape} describe different numbers of chains; their leading shapes must agree."
+        ) from None
+    return np.broadcast_to(v, (*batch, cells)), np.broadcast_to(w, (*batch, bonds))
+
+
+def block(v, w, boundary="open"):
+    """Return the block h of each chain: rows A, columns B.
+
+    h[n, n] = v_n, h[n + 1, n] = w_n, and h[0, M - 1] = w_{M-1} on a ring.
+
+    Args:
+        v: intracell hoppings, shape (..., M).
+        w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic, in the same energy unit.
+        boundary: "open" or "periodic".
+
+    Returns:
+        float64 array, shape (..., A cell, B cell).
+
+    Raises:
+        SSHMLError: see `as_hoppings`.
+
+    >>> block([1.0, 2.0], [3.0])
+    array([[1., 0.],
+           [3., 2.]])
+    """
+    v, w = as_hoppings(v, w, boundary)
+    cells = v.shape[-1]
+    h = np.zeros((*v.shape, cells))
+    n = np.arange(cells)
+    h[..., n, n] = v
+    # += because on a ring of one cell the closing bond joins the same two sites as v
+    h[..., (n[: w.shape[-1]] + 1) % cells, n[: w.shape[-1]]] += w
+    return h
+
+
+def hamiltonian(v, w, boundary="open"):
+    """Return the full Hamiltonian of each chain, sites ordered A1 B1 A2 B2 ...
+
+    Args and errors as in `block`.
+
+    Returns:
+        Real symmetric float64 array, shape (..., site, site).
+
+    >>> hamiltonian([1.0, 2.0], [3.0]).astype(int)
+    array([[0, 1, 0, 0],
+           [1, 0, 3, 0],
+           [0, 3, 0, 2],
+           [0, 0, 2, 0]])
+    """
+    h = block(v, w, boundary)
+    sites = 2 * h.shape[-1]
+    full = np.zeros((*h.shape[:-2], sites, sites))
+    full[..., 0::2, 1::2] = h
+    full[..., 1::2, 0::2] = np.swapaxes(h, -1, -2)
+    return full
+
+
+def bloch_hamiltonian(k, v, w):
+    """Return the Bloch Hamiltonian H(k) of the clean chain.
+
+    H(k) = [[0, v + w e^{-ik}], [v + w e^{ik}, 0]] (Asboth et al. 2016, ch. 1).
+
+    Args:
+        k: wavenumbers in units of 1/cell, shape (...).
+        v: intracell hopping, broadcast against k.
+        w: intercell hopping, broadcast against k.
+
+    Returns:
+        complex128 array, shape (..., sublattice, sublattice).
+
+    >>> bloch_hamiltonian(0.0, 1.0, 2.0).real
+    array([[0., 3.],
+           [3., 0.]])
+    """
+    off_diagonal = np.asarray(v) + np.asarray(w) * np.exp(-1j * np.asarray(k, dtype=np.float64))
+    matrix = np.zeros((*off_diagonal.shape, 2, 2), dtype=np.complex128)
+    matrix[..., 0, 1] = off_diagonal
+    matrix[..., 1, 0] = off_diagonal.conj()
+    return matrix
+
+
+def dispersion(k, v, w):
+    """Return both bands of the clean chain, E(k) = -+|v + w e^{ik}| (Asboth et al. 2016, ch. 1).
+
+    Args as in `bloch_hamiltonian`.
+
+    Returns:
+        float64 array, shape (..., 2), lower band first.
+
+    >>> dispersion(0.0, 1.0, 2.0)
+    array([-3.,  3.])
+    """
+    upper = np.abs(np.asarray(v) + np.asarray(w) * np.exp(1j * np.asarray(k, dtype=np.float64)))
+    return np.stack([-upper, upper], axis=-1)

@@ -1,0 +1,113 @@
+"""Weights, history and spec of a run in one HDF5 file: format `sshml-run`, version 1 (tree in data/README.md)."""
+
+import dataclasses
+import functools
+import json
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from sshml.classifier.networks import NETWORKS
+from sshml.classifier.training import Run, TrainingSpec
+from sshml.errors import SSHMLError
+from sshml.files import new_file, open_hdf5
+
+FORMAT, FORMAT_VERSION = "sshml-run", 1
+
+
+def save_run(run, path, force=False):
+    """Write a run to an HDF5 file.
+
+    Args:
+        run: the `Run`.
+        path: the file to make.
+        force: replace a file that exists.
+
+    Raises:
+        SSHMLError: the file exists or cannot be written.
+    """
+    import h5py
+
+    model = run.model()
+    with new_file(path, force) as partial, h5py.File(partial, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["created_by"] = f"sshml {version('sshml')}"
+        file.attrs["network"] = json.dumps(describe(model))
+        file.attrs["training"] = json.dumps(dataclasses.asdict(run.training), sort_keys=True)
+        if run.data is not None:
+            file.attrs["data"] = run.data
+        file["seeds"], file["epoch"] = run.seeds, run.epoch
+        for group in ("weights", "initial", "history"):
+            folder = file.create_group(group)
+            for name, array in getattr(run, group).items():
+                folder[name] = np.asarray(array)
+
+
+def load_run(path, factory=None, layers=None):
+    """Read a run file.
+
+    Args:
+        path: the HDF5 file.
+        factory: callable that returns an untrained network, for networks that are not in `sshml.classifier`.
+        layers: {class name: class} of the compressed layers a file may hold: `sshml.compression.LAYERS`.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        SSHMLError: not a run file, a damaged one, or a network that needs `factory` or `layers`.
+    """
+    with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
+        try:
+            network = json.loads(file.attrs["network"])
+            training = TrainingSpec(**json.loads(file.attrs["training"]))
+            seeds, epoch = file["seeds"][()], file["epoch"][()]
+            history = {name: array[()] for name, array in file["history"].items()}
+            weights, initial = (
+                {name: torch.from_numpy(np.asarray(array[()])) for name, array in file[group].items()}
+                for group in ("weights", "initial")
+            )
+        except (KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+            raise SSHMLError(f"{path} is a damaged {FORMAT} file: {error}.") from None
+        data = file.attrs.get("data")
+    factory = factory or _factory(network, layers or {}, path)
+    run = Run(factory, seeds, weights, initial, history, epoch, training, data)
+    try:
+        run.model(len(run) - 1)
+    except (RuntimeError, IndexError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise SSHMLError(f"{path}: /weights do not fit the network {network.get('class')}: {reason}") from None
+    return run
+
+
+def describe(model):
+    """Return what `load_run` needs to build a network: class, arguments and compressed layers, as plain data."""
+    name = type(model).__name__
+    if NETWORKS.get(name) is not type(model):
+        return {"class": name}
+    replaced = {path: module for path, module in model.named_modules() if hasattr(module, "config")}
+    return {
+        "class": name,
+        "arguments": {"widths": model.widths, "activation": model.activation},
+        "layers": {path: {"class": type(m).__name__, "arguments": m.config()} for path, m in replaced.items()},
+    }
+
+
+def _factory(network, layers, path):
+    unknown = {layer["class"] for layer in network.get("layers", {}).values()} - set(layers)
+    if network.get("class") not in NETWORKS:
+        raise SSHMLError(
+            f"{path} holds networks of the class {network.get('class')!r}; pass factory=... to build them."
+        )
+    if unknown:
+        raise SSHMLError(f"{path} holds {', '.join(sorted(unknown))}; pass layers=sshml.compression.LAYERS.")
+    return functools.partial(_build, network, layers)
+
+
+def _build(network, layers):
+    model = NETWORKS[network["class"]](**network["arguments"])
+    for name, layer in network.get("layers", {}).items():
+        model.set_submodule(name, layers[layer["class"]](**layer["arguments"]))
+    return model

@@ -1,0 +1,230 @@
+"""Fit one network, or an ensemble of seeds at once."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from sshml.classifier.ensemble import stack, stacked_state
+from sshml.classifier.loading import pick_device, resident
+from sshml.errors import SSHMLError
+
+CHUNK = 2**22
+"""Inputs evaluated at once: numbers in one block of samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSpec:
+    """How to train: Adam on the mean cross-entropy, shuffled mini-batches, no schedule.
+
+    Args:
+        epochs: passes through the training split.
+        batch_size: samples per step.
+        learning_rate: of Adam.
+        weight_decay: L2 coefficient of Adam.
+        view: what the network sees of a sample, passed to `split.inputs(view=...)`; None for the split's own.
+        flip_signs: multiply each level of each sample by a fresh fair sign in every epoch (views of states only).
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    view: str | None = None
+    flip_signs: bool = False
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise SSHMLError(f"{name} is {value!r}; expected an integer of at least 1.")
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise SSHMLError(
+                f"learning_rate {self.learning_rate!r} must be positive and weight_decay {self.weight_decay!r} at"
+                " least 0."
+            )
+        if self.flip_signs and self.view not in (None, "states"):
+            raise SSHMLError(f"flip_signs has no meaning for the view {self.view!r}; use it with the view 'states'.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """An ensemble of trained networks.
+
+    `factory()` makes an untrained member; `weights` and `initial` are {name: tensor (member, ...)} on the CPU;
+    `history` is {"train_loss", "valid_loss", "valid_accuracy": (member, epoch)}; `epoch` (member) is the epoch,
+    counted from 1, with the best validation accuracy, whose weights are kept.
+    """
+
+    factory: object
+    seeds: np.ndarray
+    weights: dict
+    initial: dict
+    history: dict
+    epoch: np.ndarray
+    training: TrainingSpec
+    data: str | None = None
+
+    def __len__(self):
+        return len(self.seeds)
+
+    def model(self, member=0, initial=False):
+        """Return one member as a plain module in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            model = self.factory()
+        state = self.initial if initial else self.weights
+        model.load_state_dict({name: tensor[member] for name, tensor in state.items()})
+        return model.eval()
+
+    def models(self, initial=False):
+        """Return all members as plain modules."""
+        return [self.model(member, initial) for member in range(len(self))]
+
+    def accuracy(self, split, device="cpu"):
+        """Return the accuracy of every member on a split, shape (member), seen in the view of the training."""
+        return self.correct(split, device).mean(axis=1)
+
+    def correct(self, split, device="cpu"):
+        """Return whether each member is right on each sample, bool (member, sample)."""
+        inputs, labels = resident(split, self.training.view, pick_device(device))
+        return np.concatenate([
+            (_logits(part.to(inputs.device).eval(), inputs).argmax(-1) == labels).cpu().numpy()
+            for part in stacks(self.models())
+        ])  # fmt: skip
+
+
+def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=None, on_epoch=None):
+    """Train one network per seed, all at once where the architecture allows, and return the `Run`.
+
+    Member s starts from `torch.manual_seed(seeds[s])`, shuffles with a generator of the same seed, and is the same
+    network alone or in company up to rounding. The epoch with the best validation accuracy is kept (the first of
+    equals). The global random state is left as it was.
+
+    Args:
+        factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class).
+        train: split with `inputs` and `labels`, see `resident`.
+        valid: split that chooses the epoch.
+        training: a `TrainingSpec`; its defaults if None.
+        seeds: number of members, or their seeds.
+        device: "auto", "cpu" or "cuda".
+        progress: called as progress(epochs done, epochs in all).
+        on_epoch: called as on_epoch(epoch, stacked module) after every epoch, epoch from 1.
+
+    Raises:
+        SSHMLError: unusable splits, labels beyond the network's classes, or a loss that is no longer finite.
+    """
+    training = training or TrainingSpec()
+    seeds = np.arange(seeds) if np.ndim(seeds) == 0 else np.asarray(seeds)
+    if len(seeds) == 0:
+        raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
+    device = pick_device(device)
+    data = [resident(split, training.view, device) for split in (train, valid)]
+    if training.flip_signs and data[0][0].ndim != 3:
+        raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(data[0][0].shape)}.")
+
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        members = []
+        for seed in seeds:
+            torch.manual_seed(int(seed))
+            members.append(factory())
+        initial = _merge([stacked_state(part) for part in stacks(members)])
+        together = stacks(members)
+        epochs_done, total = itertools.count(1), training.epochs * len(together)
+
+        def report(epoch, model):
+            if on_epoch:
+                on_epoch(epoch, model)
+            if progress:
+                progress(next(epochs_done), total)
+
+        parts = []
+        for part, own in zip(together, np.split(seeds, len(together)), strict=True):
+            torch.manual_seed(int(own[0]))
+            parts.append(_fit_stack(part.to(device), own, *data, training, report))
+    weights, history, epoch = zip(*parts, strict=True)
+    return Run(
+        factory=factory,
+        seeds=seeds,
+        weights=_merge(weights),
+        initial=initial,
+        history={name: np.concatenate([part[name] for part in history]) for name in history[0]},
+        epoch=np.concatenate(epoch),
+        training=training,
+        data=train.spec.to_json() if hasattr(train, "spec") else None,
+    )
+
+
+def stacks(members):
+    """Return the members as one stacked module in a list, or as one each where they cannot be vectorised."""
+    together = stack(members)
+    return [together] if together is not None else [stack([member]) for member in members]
+
+
+def _merge(states):
+    return {name: torch.cat([state[name].cpu() for state in states]) for name in states[0]}
+
+
+def _fit_stack(model, seeds, train, valid, training, report):
+    """Train one stack in place; return its best weights, history and epochs."""
+    inputs, labels = train
+    members, samples = len(seeds), len(inputs)
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
+    )
+    history = {name: np.empty((members, training.epochs)) for name in ("train_loss", "valid_loss", "valid_accuracy")}
+    best, best_epoch, weights = np.full(members, -1.0), np.zeros(members, dtype=np.int64), None
+    for epoch in range(training.epochs):
+        model.train()
+        order = torch.stack([torch.randperm(samples, generator=g) for g in generators]).to(inputs.device)
+        if training.flip_signs:
+            levels = inputs.shape[1]
+            flips = [torch.randint(2, (samples, levels), generator=g, dtype=torch.int8) for g in generators]
+            flips = torch.stack(flips).to(inputs.device) * 2 - 1
+        loss_sum = torch.zeros(members, device=inputs.device)
+        for first in range(0, samples, training.batch_size):
+            batch = order[:, first : first + training.batch_size]
+            x = inputs.index_select(0, batch.reshape(-1)).reshape(*batch.shape, *inputs.shape[1:])
+            if training.flip_signs:
+                x *= flips[:, first : first + training.batch_size, :, None]
+            losses = _losses(model(x), labels[batch]).mean(1)
+            optimizer.zero_grad(set_to_none=True)
+            losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
+            optimizer.step()
+            loss_sum += losses.detach() * batch.shape[1]
+        history["train_loss"][:, epoch] = (loss_sum / samples).cpu()
+        if not np.isfinite(history["train_loss"][:, epoch]).all():
+            raise SSHMLError(
+                f"the training loss is not finite in epoch {epoch + 1}; lower learning_rate ({training.learning_rate})."
+            )
+        logits = _logits(model.eval(), valid[0])
+        expected = valid[1].expand(members, -1)
+        accuracy = (logits.argmax(-1) == expected).double().mean(1).cpu().numpy()
+        history["valid_accuracy"][:, epoch] = accuracy
+        history["valid_loss"][:, epoch] = _losses(logits, expected).double().mean(1).cpu()
+        better = accuracy > best
+        state = stacked_state(model)
+        if weights is None:
+            weights = {name: tensor.clone() for name, tensor in state.items()}
+        for member in np.flatnonzero(better):
+            for name, tensor in state.items():
+                weights[name][member] = tensor[member]
+        best, best_epoch = np.maximum(accuracy, best), np.where(better, epoch + 1, best_epoch)
+        report(epoch + 1, model)
+    return {name: tensor.cpu() for name, tensor in weights.items()}, history, best_epoch
+
+
+def _losses(logits, labels):
+    """Return the cross-entropy of each sample, (member, sample, class), (member, sample) -> (member, sample)."""
+    return cross_entropy(logits.flatten(0, 1), labels.reshape(-1), reduction="none").view(labels.shape)
+
+
+@torch.no_grad()
+def _logits(model, inputs):
+    """Return the logits (member, sample, class) of all members on the same inputs (sample, ...)."""
+    members = len(next(iter(stacked_state(model).values())))
+    rows = max(1, CHUNK // (members * inputs[0].numel()))
+    return torch.cat([model(part.expand(members, *part.shape)) for part in inputs.split(rows)], dim=1)

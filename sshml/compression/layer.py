@@ -1,0 +1,86 @@
+"""The contract of every compressed layer."""
+
+import torch
+from torch import nn
+
+from sshml.errors import SSHMLError
+
+
+class CompressedLinear(nn.Module):
+    """A drop-in for `nn.Linear` that stores its weight in another form.
+
+    A method defines the stored tensors, `to_weight()`, `config()` and `from_dense(layer, ...)`. `n_parameters`
+    and `n_bytes` count what is stored: all parameters and buffers, the bias too.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.bias = nn.Parameter(torch.zeros(out_features, device=device, dtype=dtype)) if bias else None
+
+    def to_weight(self):
+        """Return the dense weight (out, in) that the layer stands for."""
+        raise NotImplementedError
+
+    def config(self):
+        """Return the constructor's arguments as plain data."""
+        raise NotImplementedError
+
+    def forward(self, x):
+        """Return x W^T + b."""
+        return nn.functional.linear(x, self.to_weight(), self.bias)
+
+    def to_dense(self):
+        """Return the `nn.Linear` of the same weight and bias."""
+        weight = self.to_weight().detach()
+        return dense_layer(weight, self.bias)
+
+    @property
+    def n_parameters(self):
+        """Number of trainable numbers stored."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def n_bytes(self):
+        """Bytes stored, indices included."""
+        return sum(tensor.nbytes for tensor in (*self.parameters(), *self.buffers()))
+
+    def extra_repr(self):
+        """Return the arguments, for `print`."""
+        return ", ".join(f"{name}={value}" for name, value in self.config().items())
+
+    def _adopt(self, layer, allow_growth):
+        """Take the bias and training mode of `layer`, after refusing to be larger than it."""
+        dense = sum(tensor.nbytes for tensor in layer.parameters())
+        if self.n_bytes > dense and not allow_growth:
+            raise SSHMLError(
+                f"{self} stores {self.n_bytes} bytes, more than the {dense} of the dense layer; choose a smaller size"
+                " or pass allow_growth=True."
+            )
+        if layer.bias is not None:
+            self.bias.data.copy_(layer.bias.detach())
+            self.bias.requires_grad_(layer.bias.requires_grad)
+        return self.train(layer.training)
+
+
+def dense_layer(weight, bias=None):
+    """Return an `nn.Linear` with copies of a weight (out, in) and a bias (out)."""
+    out_features, in_features = weight.shape
+    layer = nn.Linear(in_features, out_features, bias is not None, device=weight.device, dtype=weight.dtype)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        if bias is not None:
+            layer.bias.copy_(bias)
+    return layer
+
+
+def check_weight(weight):
+    """Return the detached weight of a layer or the tensor itself, or raise where it cannot be decomposed."""
+    weight = weight.weight if isinstance(weight, nn.Linear) else weight
+    if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
+        raise SSHMLError(f"got {type(weight).__name__}; expected an nn.Linear or a weight tensor (..., out, in).")
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise SSHMLError(f"the weight is {weight.dtype}; convert it with .float() or .double() first.")
+    if not torch.isfinite(weight).all():
+        raise SSHMLError("the weight holds NaN or infinite numbers; nothing can be decomposed.")
+    return weight.detach()

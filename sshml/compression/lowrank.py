@@ -1,0 +1,96 @@
+"""Truncated singular value decomposition of a linear layer."""
+
+import torch
+from torch import nn
+
+from sshml.compression.layer import CompressedLinear, check_weight
+from sshml.errors import SSHMLError
+
+
+def truncated_svd(weight, rank):
+    """Return the factors of the best approximation of a weight by a matrix of a given rank.
+
+    W ~ (U sqrt(S)) (sqrt(S) V^T), keeping the `rank` largest singular values: the Frobenius error is the norm of
+    the dropped ones (Eckart and Young, Psychometrika 1, 211 (1936)).
+
+    Args:
+        weight: float32 or float64 tensor (..., out, in), or an `nn.Linear`.
+        rank: 1 ... min(out, in).
+
+    Returns:
+        (left, right): shapes (..., out, rank) and (..., rank, in), columns and rows in descending order of the
+        singular values.
+
+    Raises:
+        SSHMLError: rank out of range, NaN weights, another dtype.
+
+    >>> left, right = truncated_svd(torch.diag(torch.tensor([3.0, 2.0, 1.0])), rank=2)
+    >>> (left @ right).diagonal().round(decimals=5)
+    tensor([3., 2., 0.])
+    """
+    weight = check_weight(weight)
+    check_rank(rank, weight.shape)
+    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+    root = s[..., :rank].sqrt()
+    return u[..., :rank] * root[..., None, :], root[..., :, None] * vh[..., :rank, :]
+
+
+def check_rank(rank, shape):
+    """Raise where `rank` is not an integer from 1 to min(out, in)."""
+    full = min(shape[-2:])
+    if not isinstance(rank, int) or not 1 <= rank <= full:
+        raise SSHMLError(f"rank {rank!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {full}.")
+
+
+class LowRankLinear(CompressedLinear):
+    """A linear layer of bounded rank: y = left (right x) + b.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        rank: columns of `left` (out, rank) and rows of `right` (rank, in).
+        bias: whether there is a bias.
+        device: of the parameters.
+        dtype: of the parameters.
+    """
+
+    def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        check_rank(rank, (out_features, in_features))
+        self.rank = rank
+        self.left = nn.Parameter(torch.zeros(out_features, rank, device=device, dtype=dtype))
+        self.right = nn.Parameter(torch.zeros(rank, in_features, device=device, dtype=dtype))
+
+    @classmethod
+    def from_dense(cls, layer, rank, allow_growth=False):
+        """Return the best layer of this rank; exact at full rank.
+
+        Args:
+            layer: the `nn.Linear`, which is left as it is.
+            rank: 1 ... min(out, in).
+            allow_growth: accept a layer larger than the dense one.
+
+        Raises:
+            SSHMLError: rank out of range, or a result that would be larger than the dense layer.
+        """
+        left, right = truncated_svd(layer, rank)
+        new = cls(layer.in_features, layer.out_features, rank, layer.bias is not None, left.device, left.dtype)
+        new.left.data, new.right.data = left.contiguous(), right.contiguous()
+        return new._adopt(layer, allow_growth)
+
+    def forward(self, x):
+        """Return left (right x) + b."""
+        return nn.functional.linear(nn.functional.linear(x, self.right), self.left, self.bias)
+
+    def to_weight(self):
+        """Return left right, shape (out, in)."""
+        return self.left @ self.right
+
+    def config(self):
+        """Return the constructor's arguments as plain data."""
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "rank": self.rank,
+            "bias": self.bias is not None,
+        }

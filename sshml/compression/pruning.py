@@ -1,0 +1,93 @@
+"""Magnitude pruning: keep the weights of largest modulus."""
+
+import torch
+from torch import nn
+
+from sshml.compression.layer import CompressedLinear, check_weight
+from sshml.errors import SSHMLError
+
+
+def largest_weights(weight, keep):
+    """Return the flat indices, ascending, of the `keep` weights of largest modulus (the first of equals).
+
+    Args:
+        weight: float32 or float64 tensor (..., out, in), or an `nn.Linear`.
+        keep: 1 ... out * in.
+
+    Returns:
+        int64 tensor (..., keep) into the weight flattened over (out, in).
+
+    Raises:
+        SSHMLError: keep out of range, NaN weights, another dtype.
+
+    >>> largest_weights(torch.tensor([[3.0, -4.0], [1.0, 2.0]]), keep=2)
+    tensor([0, 1])
+    """
+    weight = check_weight(weight)
+    _check_keep(keep, weight.shape)
+    order = weight.flatten(-2).abs().sort(dim=-1, descending=True, stable=True).indices
+    return order[..., :keep].sort(dim=-1).values
+
+
+def _check_keep(keep, shape):
+    size = shape[-2] * shape[-1]
+    if not isinstance(keep, int) or not 1 <= keep <= size:
+        raise SSHMLError(f"keep {keep!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {size} weights.")
+
+
+def index_dtype(size):
+    """Return the smallest integer type that can index `size` weights."""
+    return next(t for t in (torch.int16, torch.int32, torch.int64) if size - 1 <= torch.iinfo(t).max)
+
+
+class MaskedLinear(CompressedLinear):
+    """A linear layer with few weights: their values (trainable) and their flat indices are what is stored.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        keep: number of weights.
+        bias: whether there is a bias.
+        device: of the parameters.
+        dtype: of the parameters.
+    """
+
+    def __init__(self, in_features, out_features, keep, bias=True, device=None, dtype=None):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        _check_keep(keep, (out_features, in_features))
+        self.keep = keep
+        self.values = nn.Parameter(torch.zeros(keep, device=device, dtype=dtype))
+        self.register_buffer("indices", torch.arange(keep, device=device).to(index_dtype(out_features * in_features)))
+
+    @classmethod
+    def from_dense(cls, layer, keep, allow_growth=False):
+        """Return the layer with all but the `keep` weights of largest modulus set to zero; exact at full size.
+
+        Args:
+            layer: the `nn.Linear`, which is left as it is.
+            keep: number of weights to keep, 1 ... out * in.
+            allow_growth: accept a layer that takes more bytes, indices counted, than the dense one.
+
+        Raises:
+            SSHMLError: keep out of range, or a result that would be larger than the dense layer.
+        """
+        weight = check_weight(layer)
+        indices = largest_weights(weight, keep)
+        new = cls(layer.in_features, layer.out_features, keep, layer.bias is not None, weight.device, weight.dtype)
+        new.values.data = weight.flatten()[indices]
+        new.indices.copy_(indices)
+        return new._adopt(layer, allow_growth)
+
+    def to_weight(self):
+        """Return the weight (out, in) with zeros where nothing is stored."""
+        flat = self.values.new_zeros(self.out_features * self.in_features)
+        return flat.scatter(0, self.indices.long(), self.values).view(self.out_features, self.in_features)
+
+    def config(self):
+        """Return the constructor's arguments as plain data."""
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "keep": self.keep,
+            "bias": self.bias is not None,
+        }

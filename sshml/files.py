@@ -1,0 +1,112 @@
+"""Files that are either whole or absent, and HDF5 files that say what they are."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from sshml.errors import SSHMLError
+
+
+@contextlib.contextmanager
+def new_file(path, force=False):
+    """Yield a temporary path beside `path`; give it the final name when the block ends without an error.
+
+    Args:
+        path: the file to make; missing parent folders are made too.
+        force: replace a file that exists.
+
+    Raises:
+        SSHMLError: the file exists and `force` is False, or the disk or folder refuses the file.
+    """
+    path = Path(path)
+    refuse_existing(path, force)
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
+        os.close(handle)
+        partial = Path(name)
+        try:
+            yield partial
+            # mkstemp makes private files; a result has the permissions of any new file
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o666 & ~umask)
+            refuse_existing(path, force)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def refuse_existing(path, force=False):
+    """Raise where `path` exists and `force` is False, or where it is a folder."""
+    path = Path(path)
+    if path.is_dir():
+        raise SSHMLError(f"{path} is a folder; give the name of a file.")
+    if path.exists() and not force:
+        raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
+
+
+@contextlib.contextmanager
+def _disk_errors(path):
+    try:
+        yield
+    except SSHMLError:
+        raise
+    except OSError as error:
+        raise SSHMLError(f"{path} could not be written: {_reason(error)}.") from error
+    except RuntimeError as error:  # h5py's form of a full disk on closing a file
+        if "No space left" not in str(error):
+            raise
+        raise SSHMLError(f"{path} could not be written: no space left on device.") from error
+
+
+def _reason(error):
+    text = error.strerror or str(error)
+    return "no space left on device" if "No space left" in text else text[:1].lower() + text[1:]
+
+
+@contextlib.contextmanager
+def open_hdf5(path, file_format, version):
+    """Open an HDF5 file for reading after checking that its attributes say `file_format` and a known version.
+
+    Args:
+        path: the file.
+        file_format: expected value of the attribute "format".
+        version: newest readable "format_version".
+
+    Raises:
+        SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version.
+    """
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise SSHMLError(f"{path} does not exist or is not a file.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
+        reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
+        raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
+    with file:
+        found = file.attrs.get("format")
+        if found != file_format:
+            what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
+            raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
+        found = file.attrs.get("format_version")
+        if not 1 <= int(found or 0) <= version:
+            raise SSHMLError(
+                f"{path} has {file_format} version {found}; this release reads versions 1 to {version}: upgrade sshml."
+            )
+        yield file
+
+
+def write_csv(path, rows, force=False):
+    """Write dictionaries with equal keys as a CSV file with one header line."""
+    import csv
+
+    with new_file(path, force) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
