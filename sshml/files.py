@@ -38,6 +38,33 @@ def new_file(path, force=False):
             partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def new_folder(path, force=False):
+    """Yield a temporary folder beside `path`; give it the final name when the block ends without an error.
+
+    Args:
+        path: the folder to make; missing parents are made too.
+        force: replace a folder that exists.
+
+    Raises:
+        SSHMLError: the folder exists and `force` is False, or the disk refuses it.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise SSHMLError(f"{path} is a file; give the name of a folder.")
+    if path.exists() and not force:
+        raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
+            made = Path(name) / path.name
+            made.mkdir()
+            yield made
+            if path.exists():
+                path.replace(Path(name) / "old")
+            made.replace(path)
+
+
 def refuse_existing(path, force=False):
     """Raise where `path` exists and `force` is False, or where it is a folder."""
     path = Path(path)
@@ -110,3 +137,11 @@ def write_csv(path, rows, force=False):
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_csv(path):
+    """Return the rows of a CSV file as dictionaries of texts."""
+    import csv
+
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

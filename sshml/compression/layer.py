@@ -1,30 +1,40 @@
 """The contract of every compressed layer."""
 
+import abc
+
 import torch
 from torch import nn
 
 from sshml.errors import SSHMLError
 
 
-class CompressedLinear(nn.Module):
+class CompressedLinear(nn.Module, abc.ABC):
     """A drop-in for `nn.Linear` that stores its weight in another form.
 
-    A method defines the stored tensors, `to_weight()`, `config()` and `from_dense(layer, ...)`. `n_parameters`
-    and `n_bytes` count what is stored: all parameters and buffers, the bias too.
+    A method defines the stored tensors, `to_weight()`, `from_dense(layer, size)` and the name of its size.
+    `n_parameters` and `n_bytes` count what is stored: all parameters and buffers, the bias too.
     """
+
+    size: str
+    """Name of the argument and attribute that sets how much is stored: "rank", "keep"."""
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.bias = nn.Parameter(torch.zeros(out_features, device=device, dtype=dtype)) if bias else None
 
+    @abc.abstractmethod
     def to_weight(self):
         """Return the dense weight (out, in) that the layer stands for."""
-        raise NotImplementedError
 
     def config(self):
         """Return the constructor's arguments as plain data."""
-        raise NotImplementedError
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            self.size: getattr(self, self.size),
+            "bias": self.bias is not None,
+        }
 
     def forward(self, x):
         """Return x W^T + b."""

@@ -1,5 +1,7 @@
 """Truncated singular value decomposition of a linear layer."""
 
+import numbers
+
 import torch
 from torch import nn
 
@@ -38,7 +40,7 @@ def truncated_svd(weight, rank):
 def check_rank(rank, shape):
     """Raise where `rank` is not an integer from 1 to min(out, in)."""
     full = min(shape[-2:])
-    if not isinstance(rank, int) or not 1 <= rank <= full:
+    if not isinstance(rank, numbers.Integral) or not 1 <= rank <= full:
         raise SSHMLError(f"rank {rank!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {full}.")
 
 
@@ -53,6 +55,8 @@ class LowRankLinear(CompressedLinear):
         device: of the parameters.
         dtype: of the parameters.
     """
+
+    size = "rank"
 
     def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)
@@ -85,12 +89,3 @@ class LowRankLinear(CompressedLinear):
     def to_weight(self):
         """Return left right, shape (out, in)."""
         return self.left @ self.right
-
-    def config(self):
-        """Return the constructor's arguments as plain data."""
-        return {
-            "in_features": self.in_features,
-            "out_features": self.out_features,
-            "rank": self.rank,
-            "bias": self.bias is not None,
-        }

@@ -60,8 +60,8 @@ def compress(model, layer=0, method="svd", **size):
         try:
             new = METHODS[method].from_dense(dense, **size)
         except TypeError:
-            expected = {"svd": "rank", "prune": "keep"}[method]
-            raise SSHMLError(f"method {method!r} takes {expected}=...; got {', '.join(size) or 'nothing'}.") from None
+            expected, got = METHODS[method].size, ", ".join(size) or "nothing"
+            raise SSHMLError(f"method {method!r} takes {expected}=...; got {got}.") from None
         if name:
             model.set_submodule(name, new)
         else:

@@ -1,5 +1,7 @@
 """Magnitude pruning: keep the weights of largest modulus."""
 
+import numbers
+
 import torch
 from torch import nn
 
@@ -31,7 +33,7 @@ def largest_weights(weight, keep):
 
 def _check_keep(keep, shape):
     size = shape[-2] * shape[-1]
-    if not isinstance(keep, int) or not 1 <= keep <= size:
+    if not isinstance(keep, numbers.Integral) or not 1 <= keep <= size:
         raise SSHMLError(f"keep {keep!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {size} weights.")
 
 
@@ -51,6 +53,8 @@ class MaskedLinear(CompressedLinear):
         device: of the parameters.
         dtype: of the parameters.
     """
+
+    size = "keep"
 
     def __init__(self, in_features, out_features, keep, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)
@@ -82,12 +86,3 @@ class MaskedLinear(CompressedLinear):
         """Return the weight (out, in) with zeros where nothing is stored."""
         flat = self.values.new_zeros(self.out_features * self.in_features)
         return flat.scatter(0, self.indices.long(), self.values).view(self.out_features, self.in_features)
-
-    def config(self):
-        """Return the constructor's arguments as plain data."""
-        return {
-            "in_features": self.in_features,
-            "out_features": self.out_features,
-            "keep": self.keep,
-            "bias": self.bias is not None,
-        }

@@ -1,0 +1,178 @@
+"""Accuracy on the whole grid of ranks of two successive layers, by nested rank-1 updates."""
+
+import numba
+import numpy as np
+import torch
+from torch import nn
+
+from sshml.classifier.loading import resident
+from sshml.errors import SSHMLError
+
+LANES = 128
+"""Samples that one thread carries side by side; from 64 on LLVM vectorises the loops instead of unrolling them."""
+
+
+ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid)
+
+
+def rank_grid(models, split, ranks=None, view=None):
+    """Return the accuracy with the first two layers truncated to every pair of ranks.
+
+    For a perceptron Linear, activation, Linear, activation, Linear. Both layers are resumed from rank to rank,
+    z1_r = z1_{r-1} + s_r (x . v_r) u_r, and for each r the same over the ranks of layer 2; only differences of
+    logits to class 0 are formed. Runs on the CPU (numba, parallel over samples).
+
+    Args:
+        models: a `Run`, a module or a list of modules.
+        split: split with `inputs` and `labels`.
+        ranks: ascending ranks of layer 1 to report; all of them if None. Layer 2 always runs over all its ranks.
+        view: passed to `split.inputs`; that of the training for a `Run`.
+
+    Returns:
+        float64 array (member, rank of layer 1, rank of layer 2); ranks of layer 2 are 1, 2, ...
+
+    Raises:
+        SSHMLError: another architecture, ranks out of range, unusable split.
+    """
+    if hasattr(models, "models"):
+        view = view or models.training.view
+        models = models.models()
+    models = models if isinstance(models, (list, tuple)) else [models]
+    inputs, labels = resident(split, view)
+    inputs = inputs.flatten(1)
+    accuracy = []
+    for model in models:
+        one, two, three, activation = _three_layers(model)
+        full = min(one.weight.shape)
+        chosen = list(range(1, full + 1)) if ranks is None else [int(rank) for rank in ranks]
+        if not chosen or chosen != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] > full:
+            raise SSHMLError(f"ranks {chosen[:8]} must ascend within 1 to {full}.")
+        report = np.zeros(chosen[-1], dtype=np.bool_)
+        report[np.array(chosen) - 1] = True
+        accuracy.append(_grid_of_one(one, two, three, activation, inputs, labels, report))
+    return np.stack(accuracy)
+
+
+def _three_layers(model):
+    layers = [layer for layer in model.children() if not isinstance(layer, nn.Flatten)]
+    kinds = [type(layer) for layer in layers]
+    if (
+        not isinstance(model, nn.Sequential)
+        or kinds[0::2] != [nn.Linear] * 3
+        or len(kinds) != 5
+        or kinds[1] is not kinds[3]
+        or kinds[1] not in ACTIVATIONS
+    ):
+        raise SSHMLError(
+            f"rank_grid needs a perceptron of three linear layers with ReLU, Tanh or Sigmoid between them; got"
+            f" {type(model).__name__} of {', '.join(kind.__name__ for kind in kinds) or 'no layers'}."
+        )
+    return *layers[0::2], ACTIVATIONS.index(kinds[1])
+
+
+@torch.no_grad()
+def _grid_of_one(one, two, three, activation, inputs, labels, report):
+    u1, s1, vh1 = torch.linalg.svd(one.weight, full_matrices=False)
+    u2, s2, vh2 = torch.linalg.svd(two.weight, full_matrices=False)
+    width = len(report)
+
+    def bias(layer):
+        return layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+
+    def contiguous(tensor):
+        return np.ascontiguousarray(tensor.float().numpy())
+
+    hits = _count_hits(
+        contiguous(vh1[:width] @ inputs.to(vh1.dtype).mT),  # r [in], b [in]
+        contiguous((u1 * s1).mT[:width]),
+        contiguous(bias(one)),
+        contiguous(vh2),
+        contiguous((u2 * s2).mT),
+        contiguous(bias(two)),
+        contiguous(three.weight[1:] - three.weight[:1]),
+        contiguous(bias(three)[1:] - bias(three)[:1]),
+        labels.numpy(),
+        report,
+        activation,
+        numba.get_num_threads(),
+    )
+    return hits / len(labels)
+
+
+@numba.njit(fastmath={"contract"})
+def _activate(z, h, i, j, activation):
+    """Write the activation of row i of z to row j of h; the branch stays outside the loops, which then vectorise."""
+    if activation == 0:
+        for b in range(LANES):
+            h[j, b] = max(z[i, b], np.float32(0))
+    elif activation == 1:
+        for b in range(LANES):
+            h[j, b] = np.tanh(z[i, b])
+    else:
+        for b in range(LANES):
+            h[j, b] = np.float32(1) / (np.float32(1) + np.exp(-z[i, b]))
+
+
+@numba.njit(parallel=True, fastmath={"contract"}, cache=True)
+def _count_hits(scores1, columns1, bias1, rows2, columns2, bias2, weight3, bias3, labels, report, activation, threads):
+    """Count hits (reported rank of layer 1, rank of layer 2).
+
+    scores1 (r1, sample) = v_r . x, columns1 (r1, hidden 1) = s_r u_r; rows2 (r2, hidden 1), columns2 (r2, hidden 2);
+    weight3 (class - 1, hidden 2), bias3 (class - 1): differences to class 0.
+    """
+    samples, ranks1 = len(labels), len(report)
+    hidden1, (ranks2, hidden2), others = len(bias1), columns2.shape, len(bias3)
+    blocks = (samples + LANES - 1) // LANES
+    hits = np.zeros((threads, report.sum(), ranks2), dtype=np.int64)
+    for thread in numba.prange(threads):
+        z1 = np.empty((hidden1, LANES), dtype=np.float32)
+        h1 = np.empty((hidden1, LANES), dtype=np.float32)
+        z2 = np.empty((hidden2, LANES), dtype=np.float32)
+        h2 = np.empty((1, LANES), dtype=np.float32)
+        score = np.empty(LANES, dtype=np.float32)
+        logit = np.empty((others, LANES), dtype=np.float32)
+        for block in range(thread, blocks, threads):
+            first = block * LANES
+            count = min(LANES, samples - first)
+            score[:] = 0
+            for i in range(hidden1):
+                z1[i] = bias1[i]
+            row = -1
+            for r1 in range(ranks1):
+                score[:count] = scores1[r1, first : first + count]
+                for i in range(hidden1):
+                    u = columns1[r1, i]
+                    for b in range(LANES):
+                        z1[i, b] += u * score[b]
+                if not report[r1]:
+                    continue
+                row += 1
+                for i in range(hidden1):
+                    _activate(z1, h1, i, i, activation)
+                for i in range(hidden2):
+                    z2[i] = bias2[i]
+                for r2 in range(ranks2):
+                    score[:] = 0
+                    for i in range(0, hidden1 - 3, 4):  # four at a time: a fourth of the loads and stores of score
+                        v0, v1, v2, v3 = rows2[r2, i : i + 4]
+                        for b in range(LANES):
+                            score[b] += v0 * h1[i, b] + v1 * h1[i + 1, b] + v2 * h1[i + 2, b] + v3 * h1[i + 3, b]
+                    for i in range(hidden1 - hidden1 % 4, hidden1):
+                        for b in range(LANES):
+                            score[b] += rows2[r2, i] * h1[i, b]
+                    for c in range(others):
+                        logit[c] = bias3[c]
+                    for i in range(hidden2):
+                        for b in range(LANES):
+                            z2[i, b] += columns2[r2, i] * score[b]
+                        _activate(z2, h2, i, 0, activation)
+                        for c in range(others):
+                            for b in range(LANES):
+                                logit[c, b] += weight3[c, i] * h2[0, b]
+                    for b in range(count):
+                        best, winner = np.float32(0), 0
+                        for c in range(others):
+                            if logit[c, b] > best:
+                                best, winner = logit[c, b], c + 1
+                        hits[thread, row, r2] += winner == labels[first + b]
+    return hits.sum(0)

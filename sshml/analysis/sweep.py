@@ -1,0 +1,212 @@
+"""Accuracy of a compressed layer against its size: rank of the SVD, or weights kept by pruning."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import torch
+from torch import nn
+
+from sshml.classifier.ensemble import stack
+from sshml.classifier.loading import pick_device, resident
+from sshml.compression import find_layer
+from sshml.compression.pruning import index_dtype
+from sshml.errors import SSHMLError
+
+BLOCK = 2**19
+"""Numbers in one block of pre-activations, small enough to stay in a core's cache."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Accuracy against the size of one layer.
+
+    `sizes` (size), ascending: ranks or numbers of kept weights; `accuracy` (member, size); `numbers` and `stored`
+    (size): numbers and bytes that represent the weight matrix at this size, the indices of kept weights counted in
+    both; `share` (size): share of the singular values or weights that is removed.
+    """
+
+    method: str
+    layer: str
+    sizes: np.ndarray
+    accuracy: np.ndarray
+    numbers: np.ndarray
+    stored: np.ndarray
+    share: np.ndarray
+
+    def smallest(self, threshold=0.95):
+        """Return, for each member, the smallest size from which on the accuracy never falls below a threshold.
+
+        Args:
+            threshold: a number, or one per member, shape (member).
+
+        Returns:
+            float64 array (member), NaN where even the largest size stays below.
+        """
+        below = self.accuracy < np.broadcast_to(threshold, len(self.accuracy))[:, None]
+        first = np.where(below.any(1), below.shape[1] - below[:, ::-1].argmax(1), 0)
+        return np.where(first < len(self.sizes), self.sizes[np.minimum(first, len(self.sizes) - 1)], np.nan)
+
+
+def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
+    """Return the accuracy with a layer's weight replaced by its best approximation of every rank.
+
+    The pre-activations of rank r follow from those of rank r - 1, z_r = z_{r-1} + s_r (x . v_r) u_r, so that
+    a rank costs one rank-1 update and the layers behind it.
+
+    Args:
+        models: an `nn.Module`, a list of modules of one architecture, or a `Run` (seen in the view of its training).
+        split: split with `inputs` and `labels`.
+        layer: name of a linear layer or its number among them.
+        ranks: ascending ranks to report, all of them if None.
+        view: passed to `split.inputs`.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        A `Sweep`.
+
+    Raises:
+        SSHMLError: no such layer, ranks out of range, unusable split.
+    """
+    problem = _Problem(models, split, layer, view, device)
+    full = min(problem.shape)
+    ranks = _sizes(ranks, full, "ranks")
+    hits = np.zeros((problem.members, len(ranks)))
+    for part in problem.parts():
+        u, s, vh = torch.linalg.svd(part.weight, full_matrices=False)
+        columns = (u * s[:, None, :]).mT[:, :, None].contiguous()  # m r . out
+        rows = max(1, BLOCK // (len(u) * problem.shape[0]))
+        for x, labels in part.blocks(rows):
+            scores = (x @ vh.mT).unsqueeze(-1)  # m b [in], m [in] r
+            z = part.start(x)
+            for r in range(max(ranks)):
+                z.addcmul_(scores[..., r, :], columns[:, r])
+                if r + 1 in ranks:
+                    hits[part.members, ranks.index(r + 1)] += part.hits(z, labels)
+    sizes = np.array(ranks)
+    numbers = sizes * sum(problem.shape)
+    return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
+
+
+def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
+    """Return the accuracy with all but the largest weights of a layer set to zero.
+
+    Args:
+        models: as in `rank_sweep`.
+        split: as in `rank_sweep`.
+        layer: as in `rank_sweep`.
+        keeps: ascending numbers of weights to keep; 40 in geometric progression from 16 up if None.
+        view: passed to `split.inputs`.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        A `Sweep`; a kept weight counts as two numbers, value and index.
+
+    Raises:
+        SSHMLError: as in `rank_sweep`.
+    """
+    problem = _Problem(models, split, layer, view, device)
+    full = problem.shape[0] * problem.shape[1]
+    if keeps is None:
+        keeps = np.unique(np.geomspace(min(16, full), full, 40).round().astype(int)).tolist()
+    keeps = _sizes(keeps, full, "keeps")
+    hits = np.zeros((problem.members, len(keeps)))
+    for part in problem.parts():
+        order = part.weight.flatten(1).abs().argsort(dim=1, descending=True, stable=True)
+        rank = torch.empty_like(order).scatter_(1, order, torch.arange(full, device=order.device).expand_as(order))
+        for column, keep in enumerate(keeps):
+            weight = torch.where(rank.view_as(part.weight) < keep, part.weight, 0)
+            for x, labels in part.blocks(max(1, 8 * BLOCK // (len(weight) * problem.shape[0]))):
+                z = part.start(x).add_(x @ weight.mT)  # m b [in], m [in] out
+                hits[part.members, column] += part.hits(z, labels)
+    sizes = np.array(keeps)
+    per_weight = problem.itemsize + torch.empty(0, dtype=index_dtype(full)).element_size()
+    return problem.sweep("prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
+
+
+def _sizes(sizes, full, name):
+    sizes = list(range(1, full + 1)) if sizes is None else [int(size) for size in sizes]
+    if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] > full:
+        raise SSHMLError(f"{name} {sizes[:8]} must ascend within 1 to {full}.")
+    return sizes
+
+
+class _Problem:
+    """Models, one of their layers, and the test data; `parts` are groups of members evaluated together."""
+
+    def __init__(self, models, split, layer, view, device):
+        if hasattr(models, "models"):
+            view = view or models.training.view
+            models = models.models()
+        self.models = list(models) if isinstance(models, (list, tuple)) else [models]
+        self.device = pick_device(device)
+        self.inputs, self.labels = resident(split, view, self.device)
+        self.layer = find_layer(self.models[0], layer)
+        weight = self.models[0].get_submodule(self.layer)
+        if not isinstance(weight, nn.Linear):
+            raise SSHMLError(f"layer {self.layer!r} is a {type(weight).__name__}; a sweep starts from a dense layer.")
+        self.shape, self.itemsize, self.members = tuple(weight.weight.shape), weight.weight.itemsize, len(self.models)
+
+    def parts(self):
+        """Yield all members at once for a stack of linear layers, else one after another."""
+        together = stack(self.models)
+        if isinstance(together, nn.Sequential):
+            yield _StackedPart(self, together.to(self.device))
+        else:
+            for member, model in enumerate(self.models):
+                yield _SinglePart(self, model, member)
+
+    def sweep(self, method, sizes, hits, numbers, stored, share):
+        return Sweep(method, self.layer, sizes, hits / len(self.labels), numbers, stored, share)
+
+
+class _StackedPart:
+    """Members as batched matrix products: the layers before and behind the swept one run on their own."""
+
+    def __init__(self, problem, stacked):
+        self.problem, self.members = problem, slice(None)
+        position = [name for name, _ in stacked.named_children()].index(problem.layer)
+        self.before, layer, self.behind = stacked[:position], stacked[position], stacked[position + 1 :]
+        self.weight, self.bias = layer.weight.detach(), layer.bias
+
+    @torch.no_grad()
+    def blocks(self, rows):
+        """Yield the layer's inputs (member, sample, in) and the labels, some samples at a time."""
+        for x, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
+            yield self.before(x.expand(len(self.weight), *x.shape)), labels
+
+    def start(self, x):
+        """Return the pre-activations of the zero weight: the bias, (member, sample, out)."""
+        z = x.new_zeros(*x.shape[:-1], self.weight.shape[-2])
+        return z if self.bias is None else z.add_(self.bias.detach().unsqueeze(-2))
+
+    @torch.no_grad()
+    def hits(self, z, labels):
+        """Return the number of samples each member classifies rightly, given pre-activations."""
+        return (self.behind(z).argmax(-1) == labels).sum(1).cpu().numpy()
+
+
+class _SinglePart(_StackedPart):
+    """Any module: it runs as a whole, with the forward of the swept layer replaced."""
+
+    def __init__(self, problem, model, member):
+        self.problem, self.members = problem, slice(member, member + 1)
+        self.model = copy.deepcopy(model).to(problem.device).eval()
+        self.module = self.model.get_submodule(problem.layer)
+        self.weight = self.module.weight.detach()[None]
+        self.bias = None if self.module.bias is None else self.module.bias[None]
+
+    @torch.no_grad()
+    def blocks(self, rows):
+        for inputs, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
+            self.inputs, seen = inputs, []
+            with self.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0])):
+                self.model(self.inputs)
+            yield seen[0][None], labels
+
+    @torch.no_grad()
+    def hits(self, z, labels):
+        self.module.forward = lambda _: z[0]
+        hits = (self.model(self.inputs).argmax(-1) == labels).sum()
+        del self.module.forward
+        return hits[None].cpu().numpy()

@@ -1,0 +1,1 @@
+"""One file per source: the run, its figures, its claims."""

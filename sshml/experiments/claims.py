@@ -1,0 +1,46 @@
+"""The claims table of an experiment: what was published, what was measured, and whether it holds."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One published statement and its measurement.
+
+    `values` (seed): the measurement of every seed, NaN where it does not exist; `holds`: True, False, or None where
+    nothing was published to compare with; `criterion`: the rule that decided, in words.
+    """
+
+    id: str
+    statement: str
+    source: str
+    published: str
+    values: np.ndarray
+    criterion: str
+    holds: bool | None
+
+    def row(self):
+        """Return the claim as a row of claims.csv."""
+        found = np.asarray(self.values, dtype=float)
+        found = found[np.isfinite(found)]
+        mean = found.mean() if found.size else np.nan
+        std = found.std(ddof=1) if found.size > 1 else np.nan
+        return {
+            "id": self.id,
+            "claim": self.statement,
+            "source": self.source,
+            "published": self.published,
+            "mean": f"{mean:.6g}",
+            "std": "" if np.isnan(std) else f"{std:.3g}",
+            "seeds": found.size,
+            "criterion": self.criterion,
+            "verdict": {True: "holds", False: "does not hold", None: "measured"}[self.holds],
+        }
+
+
+def measured(row):
+    """Return "mean ± std (n)" of a row of claims.csv."""
+    mean = f"{float(row['mean']):.4g}"
+    return f"{mean} ± {float(row['std']):.2g} ({row['seeds']})" if row["std"] else f"{mean} ({row['seeds']})"

@@ -1,0 +1,122 @@
+"""Figures of the poster, drawn from the numbers that its run wrote."""
+
+import numpy as np
+
+from sshml.files import read_csv
+from sshml.plotting import (
+    COLORS,
+    new_figure,
+    plot_band,
+    plot_groups,
+    plot_score,
+    plot_shares,
+    plot_vector,
+    set_accuracy_axis,
+    set_removed_axis,
+)
+
+TITLES = {"random": "random signs", "fixed": "fixed gauge", "abs": "|ψ|", "density": "|ψ|²", "projector": "projector"}
+
+
+def draw(folder):
+    """Draw fig1 ... fig4 of a results folder from its CSV files, as PNG and PDF."""
+    for name, figure in (("fig1", _fig1), ("fig2", _fig2), ("fig3", _fig3), ("fig4", _fig4)):
+        made = figure(folder)
+        for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
+            made.savefig(folder / f"{name}.{suffix}", **options)
+
+
+def _columns(path, **chosen):
+    """Return the columns of a CSV file, numbers as float arrays, of the rows where the given columns match."""
+    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in chosen.items())]
+    columns = {}
+    for key in rows[0]:
+        texts = [row[key] for row in rows]
+        try:
+            columns[key] = np.array(texts, dtype=float)
+        except ValueError:
+            columns[key] = texts
+    return columns
+
+
+def _fig1(folder):
+    figure, axes = new_figure(1, 2, width=5)
+    for row, (view, style) in enumerate((("random", "-"), ("density", "--"))):
+        for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights")):
+            c = _columns(folder / "fig1.csv", view=view, method=method)
+            for ax, x in zip(axes[0], (c["kept"], c["bytes"] / 1024), strict=True):
+                plot_band(ax, x, c["mean"], c["std"], f"{what}, {TITLES[view]}", color, linestyle=style, zorder=3 - row)
+    set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed")
+    axes[0, 1].set_xscale("log")
+    axes[0, 1].set_xlim(150, 0.3)
+    dense = 256 * 128 * 4 / 1024
+    axes[0, 1].axvline(dense, color="0.7", linewidth=0.8)
+    axes[0, 1].text(dense * 0.93, 0.47, "dense", color="0.4", rotation=90, ha="left", va="bottom", fontsize=8)
+    axes[0, 1].set_xlabel("layer 1 as stored, indices included (KiB)")
+    for ax in axes[0]:
+        set_accuracy_axis(ax)
+    axes[0, 0].legend(fontsize=8, loc="lower left")
+    return figure
+
+
+def _fig2(folder):
+    figure, axes = new_figure(width=5, height=3.6)
+    ax = axes[0, 0]
+    ranks = sorted({int(row["rank_1"]) for row in read_csv(folder / "fig2.csv")})
+    for rank, color in zip(ranks, COLORS, strict=False):
+        c = _columns(folder / "fig2.csv", rank_1=str(rank))
+        plot_band(ax, c["kept"], c["mean"], c["std"], f"{rank}", color, marker=".", markersize=3)
+    set_removed_axis(ax, "singular values of layer 2 removed", most=98.6)
+    set_accuracy_axis(ax)
+    ax.legend(title="rank left in\nlayer 1", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _fig3(folder):
+    figure, axes = new_figure(3, len(TITLES), width=2.9, height=2.6)
+    for column, (view, title) in enumerate(TITLES.items()):
+        rows = "site" if view == "projector" else "level"
+        vectors = _columns(folder / "fig3_vectors.csv", view=view)
+        sites = int(vectors["site"].max())
+        plot_vector(axes[0, column], vectors["v1"].reshape(sites, sites), rows).set_title(title, fontsize=10)
+        shares = _columns(folder / "fig3_shares.csv", view=view)
+        plot_shares(axes[1, column], shares["mean"], shares["std"], rows)
+        scores = _columns(folder / "fig3_scores.csv", view=view)
+        ax = plot_score(axes[2, column], scores["w/v"], scores["score"], scores["winding"])
+        ax.set_xlim(0.05, 20)
+    axes[2, 0].legend(fontsize=8, markerscale=4, loc="best")
+    return figure
+
+
+def _fig4(folder):
+    figure, axes = new_figure(1, 3, width=4.6, height=3.4)
+    groups = {view: _columns(folder / "fig4_ranks.csv", view=view) for view in TITLES}
+    for kind, color, offset, label in (
+        ("absolute", COLORS[0], -0.15, "95 % accuracy"),
+        ("relative", COLORS[1], 0.15, "95 % of its own accuracy"),
+    ):
+        plot_groups(axes[0, 0], TITLES.values(), [c[kind] for c in groups.values()], color, offset, label)
+    axes[0, 0].set_ylabel("smallest rank of layer 1")
+    axes[0, 0].set_ylim(0, None)
+    axes[0, 0].tick_params(axis="x", labelsize=8, rotation=20)
+    axes[0, 0].legend(fontsize=8)
+
+    for (view, title), color in zip(TITLES.items(), COLORS, strict=False):
+        c = _columns(folder / "fig4_ratio.csv", view=view)
+        inside = (c["low"] > 0) & np.isfinite(c["high"])
+        middle = np.sqrt(c["low"] * c["high"])[inside]
+        plot_band(axes[0, 1], middle, c["mean"][inside], c["std"][inside], title, color, marker=".", markersize=3)
+    axes[0, 1].set_xscale("log")
+    axes[0, 1].set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    axes[0, 1].minorticks_off()
+    axes[0, 1].set_xlabel("w / v")
+    axes[0, 1].set_ylabel("test accuracy")
+    axes[0, 1].legend(fontsize=8, loc="lower right")
+
+    c = _columns(folder / "fig4_signs.csv")
+    axes[0, 2].barh(c["gauge"], c["accuracy"], xerr=c["error"], color=COLORS[2], ecolor="0.3", capsize=3)
+    axes[0, 2].axvline(0.5, color="0.5", linewidth=0.8, linestyle=":")
+    axes[0, 2].set_xlim(0, 1.02)
+    axes[0, 2].set_xlabel("label from the signs alone\n(balanced accuracy)")
+    axes[0, 2].set_ylabel("gauge")
+    return figure

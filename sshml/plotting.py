@@ -1,0 +1,95 @@
+"""Arrays in, Axes out: no files, no computing, no change of rcParams or of the current figure."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, distinct for colour-blind readers."""
+
+
+def new_figure(rows=1, columns=1, width=4.2, height=3.2, **options):
+    """Return (figure, axes array) of a grid of panels, `width` x `height` inches each, without pyplot."""
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def plot_band(ax, x, mean, std, label=None, color=None, **style):
+    """Draw a line with a band of one standard deviation on either side."""
+    (line,) = ax.plot(x, mean, label=label, color=color, **style)
+    ax.fill_between(x, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
+    return ax
+
+
+def set_removed_axis(ax, what="removed", most=99.9):
+    """Make x the share kept (0 ... 1), on a falling logarithmic axis with the share removed, in %, at the ticks."""
+    removed = np.array([0, 50, 75, 90, 95, 98, 99, 99.5, 99.9])
+    removed = removed[removed <= most]
+    ax.set_xscale("log")
+    ax.set_xlim(1.15, 1 - most / 100)
+    ax.xaxis.set_major_locator(FixedLocator(1 - removed / 100))
+    ax.xaxis.set_major_formatter(FixedFormatter([f"{share:g}" for share in removed]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(f"{what} (%)")
+    return ax
+
+
+def set_accuracy_axis(ax, threshold=0.95, bottom=0.45):
+    """Label y as test accuracy and mark the threshold."""
+    ax.set_ylabel("test accuracy")
+    ax.set_ylim(bottom, 1.01)
+    ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
+    return ax
+
+
+def plot_vector(ax, vector, rows="level"):
+    """Show a singular vector as a map (row, site) with a symmetric colour scale."""
+    top = np.abs(vector).max()
+    image = ax.imshow(vector, cmap="RdBu_r", vmin=-top, vmax=top, origin="lower", aspect="equal")
+    sites = len(vector)
+    ticks = [0, sites // 2 - 1, sites - 1]
+    ax.set_xticks(ticks, [tick + 1 for tick in ticks])
+    ax.set_yticks(ticks, [tick + 1 for tick in ticks])
+    ax.set_xlabel("site")
+    ax.set_ylabel(rows)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=r"$v_1$")
+    return ax
+
+
+def plot_shares(ax, mean, std, rows="level"):
+    """Draw the weight of a singular vector on each row as bars with error bars; the dotted line is uniform."""
+    row = np.arange(1, len(mean) + 1)
+    ax.bar(row, mean, yerr=std, color=COLORS[0], ecolor="0.3", capsize=1.5, error_kw={"linewidth": 0.8})
+    ax.axhline(1 / len(mean), color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xlabel(rows)
+    ax.set_ylabel(r"$\Sigma_{\mathrm{site}}\,|v_1|^2$")
+    return ax
+
+
+def plot_score(ax, ratio, score, winding):
+    """Scatter the score v_1 . x of chains against w/v, coloured by winding number."""
+    for label, color in ((0, COLORS[1]), (1, COLORS[0])):
+        chosen = winding == label
+        ax.plot(ratio[chosen], score[chosen], ".", color=color, markersize=2, label=rf"$\nu = {label}$")
+    ax.set_xscale("log")
+    ax.axvline(1, color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xlabel("w / v")
+    ax.set_ylabel(r"score $v_1 \cdot x$")
+    return ax
+
+
+def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
+    """Draw one dot per member (jittered) and mean ± std for each named group, at x = 0, 1, ... + offset."""
+    for x, group in enumerate(values):
+        group = np.asarray(group, dtype=float)
+        group = group[np.isfinite(group)]
+        if not group.size:
+            continue
+        jitter = np.linspace(-0.08, 0.08, len(group)) if len(group) > 1 else np.zeros(1)
+        ax.plot(x + offset + jitter, group, ".", color=color, alpha=0.4, markersize=4)
+        std = group.std(ddof=1) if len(group) > 1 else 0
+        ax.errorbar(
+            x + offset, group.mean(), std, fmt="o", color=color, capsize=3, markersize=5, label=None if x else label
+        )
+    ax.set_xticks(range(len(names)), names)
+    return ax
