@@ -1,1 +1,38 @@
-"""Wavefunction datasets, phase classifiers, their compression and what the compressed weights know."""
+"""Wavefunction datasets, phase classifiers, their compression and what the compressed weights know.
+
+>>> import sshml
+>>> sshml.winding_number(0.5, 1.0)
+np.int8(1)
+"""
+
+import importlib
+
+_HOMES = {
+    "sshml.errors": ("GapClosedError", "SSHMLError"),
+    "sshml.chain": ("eigenstates", "fix_gauge", "hamiltonian", "random_gauge", "winding_number"),
+    "sshml.dataset": ("DatasetSpec", "check", "generate", "open_dataset", "sign_leakage"),
+    "sshml.classifier": ("MLP", "TrainingSpec", "fit", "load_run", "save_run"),
+    "sshml.compression": ("LowRankLinear", "MaskedLinear", "compress", "truncated_svd"),
+    "sshml.analysis": ("baselines", "prune_sweep", "rank_grid", "rank_sweep", "select"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("analysis", "chain", "classifier", "compression", "dataset", "experiments", "plotting")
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    """Import a public name or a room when it is first used (PEP 562)."""
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"sshml.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sshml")
+    raise AttributeError(f"module 'sshml' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__, *_ROOMS])

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,20 +11,26 @@ from sshml.errors import SSHMLError
 
 
 @contextlib.contextmanager
-def new_file(path, force=False):
+def new_file(path, force=False, size=0):
     """Yield a temporary path beside `path`; give it the final name when the block ends without an error.
 
     Args:
         path: the file to make; missing parent folders are made too.
         force: replace a file that exists.
+        size: bytes that will be written, where known: too full a disk is refused before the work.
 
     Raises:
         SSHMLError: the file exists and `force` is False, or the disk or folder refuses the file.
     """
     path = Path(path)
     refuse_existing(path, force)
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _disk_errors(path), _parents(path):
+        free = shutil.disk_usage(path.parent).free
+        if size > free:
+            raise SSHMLError(
+                f"{path} needs {size / 2**20:.0f} MiB and its disk has {free / 2**20:.0f} MiB free; no space left on"
+                " device."
+            )
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
         os.close(handle)
         partial = Path(name)
@@ -54,8 +62,7 @@ def new_folder(path, force=False):
         raise SSHMLError(f"{path} is a file; give the name of a folder.")
     if path.exists() and not force:
         raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _disk_errors(path), _parents(path):
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
             made = Path(name) / path.name
             made.mkdir()
@@ -75,6 +82,20 @@ def refuse_existing(path, force=False):
 
 
 @contextlib.contextmanager
+def _parents(path):
+    """Make the missing parent folders of `path`; take them away again when the block fails."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def _disk_errors(path):
     try:
         yield
@@ -82,15 +103,18 @@ def _disk_errors(path):
         raise
     except OSError as error:
         raise SSHMLError(f"{path} could not be written: {_reason(error)}.") from error
-    except RuntimeError as error:  # h5py's form of a full disk on closing a file
-        if "No space left" not in str(error):
+    except RuntimeError as error:  # h5py's form of a failed write on closing a file
+        if "error message = " not in str(error):
             raise
-        raise SSHMLError(f"{path} could not be written: no space left on device.") from error
+        raise SSHMLError(f"{path} could not be written: {_reason(error)}.") from error
 
 
 def _reason(error):
-    text = error.strerror or str(error)
-    return "no space left on device" if "No space left" in text else text[:1].lower() + text[1:]
+    """Return why a write failed, from the OSError or from within h5py's long message."""
+    text = getattr(error, "strerror", None) or str(error)
+    found = re.search(r"error message = '([^']*)'", text)
+    text = found[1] if found else text
+    return text[:1].lower() + text[1:]
 
 
 @contextlib.contextmanager

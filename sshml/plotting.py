@@ -52,15 +52,19 @@ def plot_vector(ax, vector, rows="level"):
     ax.set_yticks(ticks, [tick + 1 for tick in ticks])
     ax.set_xlabel("site")
     ax.set_ylabel(rows)
-    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=r"$v_1$")
+    colors = ax.figure.colorbar(image, cax=ax.inset_axes([1.04, 0, 0.06, 1]))
+    colors.ax.set_title("$v_1$", fontsize="small")
+    colors.ax.tick_params(labelsize="small")
     return ax
 
 
-def plot_shares(ax, mean, std, rows="level"):
-    """Draw the weight of a singular vector on each row as bars with error bars; the dotted line is uniform."""
-    row = np.arange(1, len(mean) + 1)
-    ax.bar(row, mean, yerr=std, color=COLORS[0], ecolor="0.3", capsize=1.5, error_kw={"linewidth": 0.8})
-    ax.axhline(1 / len(mean), color="0.5", linewidth=0.8, linestyle=":")
+def plot_shares(ax, shares, rows="level"):
+    """Draw the weight (seed, row) of a singular vector on each row: mean as bars, seeds as dots; dotted: uniform."""
+    row = np.arange(1, shares.shape[1] + 1)
+    ax.bar(row, shares.mean(0), color=COLORS[5])
+    ax.plot(np.broadcast_to(row, shares.shape), shares, ".", color=COLORS[0], markersize=2)
+    ax.axhline(1 / len(row), color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xticks([1, len(row) // 2, len(row)])
     ax.set_xlabel(rows)
     ax.set_ylabel(r"$\Sigma_{\mathrm{site}}\,|v_1|^2$")
     return ax
@@ -72,6 +76,9 @@ def plot_score(ax, ratio, score, winding):
         chosen = winding == label
         ax.plot(ratio[chosen], score[chosen], ".", color=color, markersize=2, label=rf"$\nu = {label}$")
     ax.set_xscale("log")
+    ax.set_xlim(0.03, 30)
+    ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+    ax.minorticks_off()
     ax.axvline(1, color="0.5", linewidth=0.8, linestyle=":")
     ax.set_xlabel("w / v")
     ax.set_ylabel(r"score $v_1 \cdot x$")

@@ -1,6 +1,7 @@
 """What the weights know."""
 
 from sshml.analysis.baselines import baselines
+from sshml.analysis.compressed import compress_run
 from sshml.analysis.grid import rank_grid
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
@@ -10,6 +11,7 @@ __all__ = [
     "Selection",
     "Sweep",
     "baselines",
+    "compress_run",
     "marchenko_pastur_edge",
     "outliers",
     "prune_sweep",

@@ -8,7 +8,7 @@ import numpy as np
 
 from sshml.chain.hamiltonian import as_hoppings, block
 
-DEGENERATE = 1e-10
+DEGENERATE = 1e-11
 """Singular values closer than this fraction of the largest count as one degenerate level."""
 
 
@@ -19,10 +19,10 @@ def eigenstates(v, w, boundary="open"):
 
     Two rules make the result a function of the hoppings alone, up to the sign of each state (see `fix_gauge`):
 
-    - Degenerate levels (clean rings, v = 0, w = 0; spacing under 1e-10 of the largest |E|) get the basis that
+    - Degenerate levels (clean rings, v = 0, w = 0; spacing under 1e-11 of the largest |E|) get the basis that
       Gram-Schmidt makes of the projected sites A1, A2, ... in order: standing waves with an antinode on A1 for
       a ring, single dimers from left to right for v = 0 or w = 0. A degenerate zero level does the same on B.
-    - Where the smallest sigma is lost in rounding (under 1e-10 of the largest), which of the two partners lies
+    - Where the smallest sigma is lost in rounding (under 1e-11 of the largest), which of the two partners lies
       above zero follows from sign(det X det Y) = sign(det h), with det h = prod v on an open chain and
       prod v - (-1)^M prod w on a ring; an exact zero counts as the limit from positive hoppings.
 

@@ -61,12 +61,12 @@ class Run:
 
     factory: object
     seeds: np.ndarray
-    weights: dict
-    initial: dict
-    history: dict
+    weights: dict = dataclasses.field(repr=False)
+    initial: dict = dataclasses.field(repr=False)
+    history: dict = dataclasses.field(repr=False)
     epoch: np.ndarray
     training: TrainingSpec
-    data: str | None = None
+    data: str | None = dataclasses.field(default=None, repr=False)
 
     def __len__(self):
         return len(self.seeds)
@@ -131,6 +131,7 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
             torch.manual_seed(int(seed))
             members.append(factory())
         initial = _merge([stacked_state(part) for part in stacks(members)])
+        _check_network(members[0], data)
         together = stacks(members)
         epochs_done, total = itertools.count(1), training.epochs * len(together)
 
@@ -155,6 +156,23 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
         training=training,
         data=train.spec.to_json() if hasattr(train, "spec") else None,
     )
+
+
+@torch.no_grad()
+def _check_network(model, splits):
+    """Raise where a network does not take the inputs or has too few classes for the labels."""
+    inputs, training = splits[0][0], model.training
+    try:
+        classes = model.eval()(inputs[:1].cpu()).shape[-1]
+    except RuntimeError as error:
+        shape = tuple(inputs.shape[1:])
+        raise SSHMLError(
+            f"the network does not take inputs of shape {shape}: {' '.join(str(error).split())}."
+        ) from None
+    model.train(training)
+    largest = max(int(labels.max()) for _, labels in splits)
+    if largest >= classes:
+        raise SSHMLError(f"the splits hold label {largest} but the network has {classes} classes, 0 to {classes - 1}.")
 
 
 def stacks(members):

@@ -26,7 +26,7 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
         seed: seed of the shuffle into folds.
 
     Returns:
-        (mean, standard error) of the balanced accuracy over the folds; 0.5 is chance.
+        (balanced accuracy, its binomial standard error); 0.5 is chance.
 
     Raises:
         SSHMLError: shapes that do not match, or too few samples of a label.
@@ -46,17 +46,15 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
     bits = fixed_signs(states).astype(np.float32)
     order = np.random.default_rng(seed).permutation(len(bits))
     bits, target = bits[order], target[order]
-    accuracies = []
+    hits = np.zeros(len(bits))
     for fold in range(folds):
         held_out = np.arange(len(bits)) % folds == fold
-        hits = []
         for block in np.array_split(np.flatnonzero(held_out), 1 + held_out.sum() // 1000):
             agreement = bits[block] @ bits[~held_out].T  # b [level], b' [level]: levels - 2 Hamming distance
             nearest = np.argpartition(-agreement, neighbours, axis=1)[:, :neighbours]
-            hits.append(np.sign(target[~held_out][nearest].sum(axis=1)) == target[block])
-        hits = np.concatenate(hits)
-        accuracies.append(np.mean([hits[target[held_out] == label].mean() for label in (-1, 1)]))
-    return float(np.mean(accuracies)), float(np.std(accuracies, ddof=1) / np.sqrt(folds))
+            hits[block] = np.sign(target[~held_out][nearest].sum(axis=1)) == target[block]
+    share = np.array([hits[target == label].mean() for label in (-1, 1)])
+    return float(share.mean()), float(np.sqrt((share * (1 - share) / counts).sum()) / 2)
 
 
 def split_distance(dataset, queries=1000):

@@ -39,7 +39,9 @@ def new_dataset(spec, path, force=False):
     """Yield write(split, first, arrays) for a new dataset file, which is renamed when the block ends."""
     import h5py
 
-    with new_file(path, force) as partial, h5py.File(partial, "w") as file:
+    per_sample = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in layout(spec).values())
+    size = per_sample * sum(getattr(spec, split) for split in SPLITS)
+    with new_file(path, force, size) as partial, h5py.File(partial, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["spec"] = spec.to_json()

@@ -5,6 +5,7 @@ the wavefunctions; every gauge and view is measured here, random signs in the he
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -26,8 +27,9 @@ VIEWS = {
 }
 """Name in figures and tables: (gauge of the dataset, view of the network)."""
 KEEPS = 0.95
-RANKS_1 = (1, 2, 4, 6, 8, 16, 128)
-RATIO_EDGES = np.concatenate([[0], np.geomspace(1 / 4, 4, 24), [np.inf]])
+RANKS_1 = (1, 2, 4, 6, 7, 8, 128)
+RATIO_EDGES = np.concatenate([[0], np.geomspace(1 / 2, 2, 29), [np.inf]])
+"""Bins of w/v for the accuracy; the transition at w/v = 1 is an edge."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +124,10 @@ def _measure(folder, name, dataset, view, settings, device, progress):
     correct = run.correct(dataset.test, device)
     ratio = dataset.test.read("w")[:, 0] / dataset.test.read("v")[:, 0]
     bins = np.digitize(ratio, RATIO_EDGES) - 1
-    by_ratio = [correct[:, bins == b].mean(1) if (bins == b).any() else np.full(len(run), np.nan) for b in range(25)]
+    by_ratio = [
+        correct[:, bins == b].mean(1) if (bins == b).any() else np.full(len(run), np.nan)
+        for b in range(len(RATIO_EDGES) - 1)
+    ]
     return _Measured(
         accuracy=correct.mean(1),
         by_ratio=np.stack(by_ratio, axis=1),
@@ -244,7 +249,8 @@ def _write(folder, measured, leakage, datasets):
     """Write the numbers of every figure."""
 
     def spread(values):
-        return {"mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else 0.0, "seeds": len(values)}
+        std = values.std(ddof=1) if len(values) > 1 else 0.0
+        return {"mean": f"{values.mean():.6g}", "std": f"{std:.4g}", "seeds": len(values)}
 
     write_csv(
         folder / "fig1.csv",
@@ -277,9 +283,10 @@ def _write(folder, measured, leakage, datasets):
     write_csv(
         folder / "fig3_shares.csv",
         [
-            {"view": name, "row": row + 1} | spread(m.selection.row_share[:, 0, row])
+            {"view": name, "seed": seed, "row": row + 1, "share": f"{share:.4g}"}
             for name, m in measured.items()
-            for row in range(m.selection.vectors.shape[2])
+            for seed, shares in enumerate(m.selection.row_share[:, 0])
+            for row, share in enumerate(shares)
         ],
     )
     write_csv(
@@ -319,7 +326,7 @@ def _write(folder, measured, leakage, datasets):
         [
             {"view": name, "low": low, "high": high} | spread(m.by_ratio[:, b])
             for name, m in measured.items()
-            for b, (low, high) in enumerate(zip(RATIO_EDGES[:-1], RATIO_EDGES[1:], strict=True))
+            for b, (low, high) in enumerate(itertools.pairwise(RATIO_EDGES))
             if np.isfinite(m.by_ratio[:, b]).all()
         ],
     )

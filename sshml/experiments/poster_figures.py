@@ -46,9 +46,10 @@ def _fig1(folder):
             c = _columns(folder / "fig1.csv", view=view, method=method)
             for ax, x in zip(axes[0], (c["kept"], c["bytes"] / 1024), strict=True):
                 plot_band(ax, x, c["mean"], c["std"], f"{what}, {TITLES[view]}", color, linestyle=style, zorder=3 - row)
-    set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed")
+    set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed", most=99.7)
     axes[0, 1].set_xscale("log")
     axes[0, 1].set_xlim(150, 0.3)
+    axes[0, 1].set_xticks([100, 10, 1], ["100", "10", "1"])
     dense = 256 * 128 * 4 / 1024
     axes[0, 1].axvline(dense, color="0.7", linewidth=0.8)
     axes[0, 1].text(dense * 0.93, 0.47, "dense", color="0.4", rotation=90, ha="left", va="bottom", fontsize=8)
@@ -65,7 +66,7 @@ def _fig2(folder):
     ranks = sorted({int(row["rank_1"]) for row in read_csv(folder / "fig2.csv")})
     for rank, color in zip(ranks, COLORS, strict=False):
         c = _columns(folder / "fig2.csv", rank_1=str(rank))
-        plot_band(ax, c["kept"], c["mean"], c["std"], f"{rank}", color, marker=".", markersize=3)
+        plot_band(ax, c["kept"], c["mean"], c["std"], f"{rank}", color)
     set_removed_axis(ax, "singular values of layer 2 removed", most=98.6)
     set_accuracy_axis(ax)
     ax.legend(title="rank left in\nlayer 1", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -73,18 +74,17 @@ def _fig2(folder):
 
 
 def _fig3(folder):
-    figure, axes = new_figure(3, len(TITLES), width=2.9, height=2.6)
+    figure, axes = new_figure(3, len(TITLES), width=2.8, height=2.4)
     for column, (view, title) in enumerate(TITLES.items()):
         rows = "site" if view == "projector" else "level"
         vectors = _columns(folder / "fig3_vectors.csv", view=view)
         sites = int(vectors["site"].max())
         plot_vector(axes[0, column], vectors["v1"].reshape(sites, sites), rows).set_title(title, fontsize=10)
         shares = _columns(folder / "fig3_shares.csv", view=view)
-        plot_shares(axes[1, column], shares["mean"], shares["std"], rows)
+        plot_shares(axes[1, column], shares["share"].reshape(-1, sites), rows)
         scores = _columns(folder / "fig3_scores.csv", view=view)
-        ax = plot_score(axes[2, column], scores["w/v"], scores["score"], scores["winding"])
-        ax.set_xlim(0.05, 20)
-    axes[2, 0].legend(fontsize=8, markerscale=4, loc="best")
+        plot_score(axes[2, column], scores["w/v"], scores["score"], scores["winding"])
+    axes[2, 3].legend(fontsize=8, markerscale=4, loc="upper left")
     return figure
 
 
@@ -106,8 +106,9 @@ def _fig4(folder):
         inside = (c["low"] > 0) & np.isfinite(c["high"])
         middle = np.sqrt(c["low"] * c["high"])[inside]
         plot_band(axes[0, 1], middle, c["mean"][inside], c["std"][inside], title, color, marker=".", markersize=3)
+    axes[0, 1].axvline(1, color="0.5", linewidth=0.8, linestyle=":")
     axes[0, 1].set_xscale("log")
-    axes[0, 1].set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    axes[0, 1].set_xticks([0.5, 0.7, 1, 1.4, 2], ["0.5", "0.7", "1", "1.4", "2"])
     axes[0, 1].minorticks_off()
     axes[0, 1].set_xlabel("w / v")
     axes[0, 1].set_ylabel("test accuracy")

@@ -1,0 +1,457 @@
+"""One command per job; imports inside the commands, so that --help is instant."""
+
+import contextlib
+import enum
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sshml.errors import SSHMLError
+
+app = typer.Typer(
+    help="SSH chains, networks that recognise their topological phase, and what survives their compression.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+UsageError = typer.BadParameter.__base__
+
+
+def main():
+    """Run the command line; what a user can mend is one line on stderr and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (SSHMLError, UsageError) as error:
+        message = str(error) if isinstance(error, SSHMLError) else error.format_message()
+        print(f"sshml: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        if isinstance(error.__cause__, (OSError, RuntimeError)):
+            os._exit(2)  # after a failed write HDF5 tries again at exit, and crashes
+        sys.exit(2)
+    if code == 130:  # typer's code for Ctrl-C
+        print("sshml: interrupted; nothing was written.", file=sys.stderr)
+    sys.exit(code or 0)
+
+
+class Boundary(enum.StrEnum):
+    """Boundary of the chains."""
+
+    open = "open"
+    periodic = "periodic"
+
+
+class Gauge(enum.StrEnum):
+    """Sign convention of the stored states."""
+
+    random = "random"
+    fixed = "fixed"
+
+
+class View(enum.StrEnum):
+    """What the network sees."""
+
+    states = "states"
+    abs = "abs"
+    density = "density"
+    projector = "projector"
+
+
+class Method(enum.StrEnum):
+    """Compression method."""
+
+    svd = "svd"
+    prune = "prune"
+
+
+class Experiment(enum.StrEnum):
+    """Published work to reproduce."""
+
+    poster = "poster"
+
+
+DataFile = Annotated[Path, typer.Argument(metavar="DATA", help="Dataset file.")]
+RunFile = Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")]
+Layer = Annotated[str, typer.Option(help="Linear layer: its number from 0, or its name in the module.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes CUDA where there is one.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="HDF5 file to make.")],
+    cells: Annotated[int, typer.Option(help="Cells M of a chain; it has 2 M sites.")] = 8,
+    v: Annotated[str, typer.Option(help="Intracell hopping: 0.5, a range 0:1, or a grid 0:2:21.")] = "0:1",
+    w: Annotated[str, typer.Option(help="Intercell hopping, like --v.")] = "0:1",
+    disorder_v: Annotated[float, typer.Option(help="Width of the uniform disorder added to every v.")] = 0.0,
+    disorder_w: Annotated[float, typer.Option(help="Width of the uniform disorder added to every w.")] = 0.0,
+    boundary: Annotated[Boundary, typer.Option()] = Boundary.open,
+    gauge: Annotated[Gauge, typer.Option(help="Signs of the states.")] = Gauge.random,
+    train: Annotated[int, typer.Option(help="Training chains.")] = 16000,
+    valid: Annotated[int, typer.Option(help="Validation chains.")] = 2000,
+    test: Annotated[int, typer.Option(help="Test chains.")] = 10000,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 0,
+    force: Force = False,
+):
+    """Generate a dataset of SSH chains."""
+    from sshml.dataset import DatasetSpec
+    from sshml.dataset import generate as make
+
+    spec = DatasetSpec(
+        cells=cells,
+        v=v,
+        w=w,
+        disorder_v=disorder_v,
+        disorder_w=disorder_w,
+        boundary=boundary.value,
+        gauge=gauge.value,
+        train=train,
+        valid=valid,
+        test=test,
+        seed=seed,
+    )
+    with _bars() as bar:
+        make(spec, out, force, bar("chains"))
+    print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {out.stat().st_size / 2**20:.1f} MiB")
+
+
+@app.command()
+def check(file: DataFile):
+    """Check a dataset file against every rule of its format."""
+    from sshml.dataset import check as check_file
+
+    with _bars() as bar:
+        dataset = check_file(file, bar("check"))
+    sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
+    print(f"{file}: valid, {sizes} chains of {dataset.spec.sites} sites")
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file.")]):
+    """Describe a dataset: spec, labels, sign leakage, distance between the splits."""
+    from sshml.dataset import open_dataset, sign_leakage, split_distance
+
+    dataset = open_dataset(file)
+    rows = [(name, str(getattr(dataset.spec, name))) for name in dataset.spec.__dataclass_fields__]
+    rows.append(("created by", dataset.created_by))
+    for name, split in dataset.splits.items():
+        rows.append((f"topological share, {name}", f"{split.labels.mean():.4f}"))
+    closest, median = split_distance(dataset)
+    rows.append(("distance of test chains to training chains", f"smallest {closest:.3g}, median {median:.3g}"))
+    try:
+        mean, error = sign_leakage(dataset.train.read("states", slice(16000)), dataset.train.labels)
+        leak = f"{mean:.4f} ± {error:.4f} (chance 0.5)"
+    except SSHMLError as error:
+        leak = f"not measured: {error}"
+    rows.append(("label from the signs alone", leak))
+    _table(str(file), ("", ""), rows)
+
+
+@app.command()
+def train(
+    data: DataFile,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run file to make.")],
+    view: Annotated[View, typer.Option(help="What the network sees of a chain.")] = View.states,
+    hidden: Annotated[str, typer.Option(help="Hidden widths, comma-separated.")] = "128,64",
+    activation: Annotated[str, typer.Option(help="relu, tanh or sigmoid.")] = "relu",
+    seeds: Annotated[int, typer.Option(help="Networks trained at once, seeds 0, 1, ...")] = 16,
+    epochs: Annotated[int, typer.Option(help="Passes through the training split.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Chains per step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option(help="L2 coefficient of Adam.")] = 0.0,
+    flip_signs: Annotated[bool, typer.Option("--flip-signs", help="Fresh random signs in every epoch.")] = False,
+    device: Device = "auto",
+    force: Force = False,
+):
+    """Train an ensemble of perceptrons on a dataset; print the test accuracy."""
+    import functools
+
+    from sshml.classifier import MLP, TrainingSpec, fit, save_run
+    from sshml.dataset import open_dataset
+    from sshml.files import refuse_existing
+
+    refuse_existing(run, force)
+    dataset = open_dataset(data)
+    try:
+        widths = tuple(int(width) for width in hidden.split(",")) if hidden else ()
+    except ValueError:
+        raise SSHMLError(f"--hidden {hidden!r} is not understood; write widths like 128,64.") from None
+    network = functools.partial(MLP, (dataset.spec.sites**2, *widths, 2), activation)
+    training = TrainingSpec(epochs, batch_size, learning_rate, weight_decay, view.value, flip_signs)
+    with _bars() as bar:
+        trained = fit(network, dataset.train, dataset.valid, training, seeds, device, bar(f"{seeds} networks"))
+    save_run(trained, run, force)
+    best = trained.history["valid_accuracy"].max(1)
+    print(
+        f"{run}: {seeds} networks; accuracy: validation {_spread(best)}, test {_spread(trained.accuracy(dataset.test))}"
+    )
+
+
+@app.command()
+def compress(
+    run: RunFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Run file to make.")],
+    layer: Layer = "0",
+    method: Annotated[Method, typer.Option()] = Method.svd,
+    rank: Annotated[int | None, typer.Option(help="Singular values to keep (svd).")] = None,
+    keep: Annotated[int | None, typer.Option(help="Weights to keep (prune).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Dataset to report the test accuracy on.")] = None,
+    force: Force = False,
+):
+    """Compress a layer of every network of a run."""
+    from sshml.analysis import compress_run
+    from sshml.classifier import save_run
+    from sshml.compression import n_bytes, n_parameters
+
+    trained, size = _load(run), {"svd": {"rank": rank}, "prune": {"keep": keep}}[method.value]
+    if None in size.values():
+        raise SSHMLError(f"method {method.value} needs --{next(iter(size))}.")
+    small = compress_run(trained, _layer(layer), method.value, **size)
+    save_run(small, out, force)
+    before, after = trained.model(), small.model()
+    print(
+        f"{out}: {n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)}"
+        " bytes per network"
+    )
+    if data is not None:
+        split = _dataset_for(trained, data).test
+        print(f"test accuracy {_spread(trained.accuracy(split))} -> {_spread(small.accuracy(split))}")
+
+
+@app.command()
+def sweep(
+    run: RunFile,
+    data: DataFile,
+    layer: Layer = "0",
+    method: Annotated[Method, typer.Option()] = Method.svd,
+    out: Annotated[Path, typer.Option(help="CSV file to make.")] = Path("sweep.csv"),
+    plot: Annotated[Path | None, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = None,
+    threshold: Annotated[float, typer.Option(help="Accuracy to keep.")] = 0.95,
+    device: Device = "auto",
+    force: Force = False,
+):
+    """Measure the test accuracy against the rank, or the kept weights, of a layer."""
+    from sshml.analysis import prune_sweep, rank_sweep
+    from sshml.files import refuse_existing, write_csv
+
+    refuse_existing(out, force)
+    if plot is not None:
+        _refuse_figure(plot, force)
+    trained = _load(run)
+    dataset = _dataset_for(trained, data)
+    measure = {"svd": rank_sweep, "prune": prune_sweep}[method.value]
+    with _status(f"sweep over layer {layer}"):
+        found = measure(trained, dataset.test, _layer(layer), device=device)
+    rows = [
+        {"method": found.method, "layer": found.layer, "size": size, "removed": share, "bytes": stored}
+        | {f"seed {seed}": accuracy for seed, accuracy in zip(trained.seeds, found.accuracy[:, i], strict=True)}
+        for i, (size, share, stored) in enumerate(zip(found.sizes, found.share, found.stored, strict=True))
+    ]
+    write_csv(out, rows, force)
+    what = {"svd": "rank", "prune": "weights"}[method.value]
+    print(
+        f"{out}: smallest {what} that keep{'s' * (what == 'rank')} {threshold:g}: {_spread(found.smallest(threshold))}"
+    )
+    if plot is not None:
+        from sshml.plotting import new_figure, plot_band, set_accuracy_axis, set_removed_axis
+
+        figure, axes = new_figure(width=5)
+        std = found.accuracy.std(0, ddof=1) if len(trained) > 1 else 0
+        plot_band(axes[0, 0], 1 - found.share, found.accuracy.mean(0), std)
+        set_removed_axis(axes[0, 0], f"{'singular values' if what == 'rank' else what} of layer {layer} removed")
+        set_accuracy_axis(axes[0, 0], threshold)
+        _save(figure, plot, force)
+
+
+@app.command()
+def select(
+    run: RunFile,
+    data: DataFile,
+    layer: Layer = "0",
+    out: Annotated[Path, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = Path("selection.png"),
+    force: Force = False,
+):
+    """Show what the top singular vectors of the first layer select."""
+    from sshml.analysis import outliers
+    from sshml.analysis import select as measure
+    from sshml.compression import find_layer
+    from sshml.plotting import new_figure, plot_score, plot_shares, plot_vector
+
+    _refuse_figure(out, force)
+    trained = _load(run)
+    dataset = _dataset_for(trained, data)
+    with _status("singular vectors"):
+        found = measure(trained, dataset, _layer(layer))
+    uniform = f"uniform {2 / dataset.spec.sites:.3f}"
+    rows = [("share of |v1|² on the edge sites", _spread(found.edge_share[:, 0]), uniform)]
+    if found.view != "projector":
+        rows.insert(0, ("share of |v1|² on the mid-gap levels", _spread(found.mid_gap_share[:, 0]), uniform))
+    rows.append(("overlap of v1 with the first principal component", _spread(found.overlap[:, 0]), ""))
+    name = find_layer(trained.model(), _layer(layer))
+    for when, weights in (("trained", trained.weights), ("initial", trained.initial)):
+        rows.append(
+            (f"values above the Marchenko-Pastur edge, {when}", _spread(outliers(weights[f"{name}.weight"])), "")
+        )
+    _table(f"{run}, layer {layer}, view {found.view}", ("quantity", "mean ± std over seeds", ""), rows)
+
+    figure, axes = new_figure(1, 3, width=3.6, height=3)
+    kind = "site" if found.view == "projector" else "level"
+    plot_vector(axes[0, 0], found.vectors[0, 0], kind)
+    plot_shares(axes[0, 1], found.row_share[:, 0], kind)
+    ratio = _ratio(dataset.test)
+    plot_score(axes[0, 2], ratio, found.score[0], dataset.test.labels).legend(markerscale=4)
+    _save(figure, out, force)
+    print(out)
+
+
+@app.command()
+def reproduce(
+    experiment: Annotated[Experiment, typer.Argument(help="What to reproduce.")] = Experiment.poster,
+    out: Annotated[Path, typer.Option(help="Folder of results; each experiment makes its own folder in it.")] = Path(
+        "results"
+    ),
+    seeds: Annotated[int, typer.Option(help="Networks per gauge and view.")] = 16,
+    device: Device = "auto",
+    force: Force = False,
+):
+    """Reproduce a published work: figures with error bars, their numbers, and the table of its claims."""
+    from sshml.experiments import poster
+    from sshml.experiments.claims import measured
+
+    if seeds < 2:
+        raise SSHMLError(f"--seeds is {seeds}; error bars need at least 2 networks.")
+    folder = out / experiment.value
+    with _bars() as bar:
+        claims, baselines = poster.reproduce(folder, poster.Settings(seeds=seeds), device, force, bar)
+    _table(
+        "One-number baselines, random-sign test chains",
+        ("observable", "accuracy"),
+        [(row["observable"], f"{row['accuracy']:.4f}") for row in baselines],
+    )
+    _table(
+        "Claims",
+        ("", "claim", "source", "published", "measured (n seeds)", "verdict"),
+        [(row["id"], row["claim"], row["source"], row["published"], measured(row), row["verdict"]) for row in claims],
+    )
+    print(f"{folder}: fig1 ... fig4 (png, pdf), their numbers (csv), claims.csv, data and runs (h5)")
+
+
+def _load(path):
+    from sshml.classifier import load_run
+    from sshml.compression import LAYERS
+
+    return load_run(path, layers=LAYERS)
+
+
+def _dataset_for(run, path):
+    """Open a dataset after checking that its chains have the size the run was trained on."""
+    from sshml.dataset import DatasetSpec, open_dataset
+
+    dataset = open_dataset(path)
+    sites = DatasetSpec.from_json(run.data).sites if run.data else dataset.spec.sites
+    if sites != dataset.spec.sites:
+        raise SSHMLError(f"{path} has chains of {dataset.spec.sites} sites; the run was trained on {sites} sites.")
+    return dataset
+
+
+def _ratio(split):
+    """Return the ratio of the geometric means of w and v of each chain."""
+    import numpy as np
+
+    return np.exp(np.clip(split.read("log_margin"), -20, 20))
+
+
+def _layer(text):
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _spread(values):
+    """Return "mean ± std (n)", or the count of those that exist where some are NaN."""
+    import numpy as np
+
+    found = np.asarray(values, dtype=float)
+    found = found[np.isfinite(found)]
+    if not found.size:
+        return f"none of {len(values)}"
+    std = f" ± {found.std(ddof=1):.2g}" if found.size > 1 else ""
+    count = f" ({found.size})" if found.size == len(values) else f" ({found.size} of {len(values)})"
+    return f"{found.mean():.4g}{std}{count}"
+
+
+def _refuse_figure(path, force):
+    """Raise where a figure may not be written or its format is unknown, before the work."""
+    from matplotlib.figure import Figure
+
+    from sshml.files import refuse_existing
+
+    refuse_existing(path, force)
+    formats = sorted(Figure().canvas.get_supported_filetypes())
+    if path.suffix[1:] not in formats:
+        raise SSHMLError(f"{path} has no known figure format; end it in one of {', '.join(formats)}.")
+
+
+def _save(figure, path, force):
+    from sshml.files import new_file
+
+    with new_file(path, force) as partial:
+        figure.savefig(partial, dpi=200)
+
+
+def _table(title, columns, rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
+
+
+@contextlib.contextmanager
+def _bars():
+    """Yield bar(description), which adds a progress bar on stderr and returns its update(done, total)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+
+        def bar(description):
+            task = None
+
+            def update(done, total):
+                nonlocal task
+                if task is None:
+                    task = progress.add_task(description)
+                progress.update(task, completed=done, total=total)
+
+            return update
+
+        yield bar
+
+
+@contextlib.contextmanager
+def _status(text):
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield

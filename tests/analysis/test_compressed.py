@@ -1,0 +1,22 @@
+import numpy as np
+import torch
+
+from sshml.analysis import compress_run, rank_sweep
+from sshml.compression import compress
+
+
+def test_members_are_the_compressed_members(run, dataset):
+    small = compress_run(run, 0, "svd", rank=3)
+    for member, model in enumerate(run.models()):
+        expected = compress(model, 0, "svd", rank=3).state_dict()
+        for name, tensor in small.model(member).state_dict().items():
+            torch.testing.assert_close(tensor, expected[name])
+    sweep = rank_sweep(run, dataset.test, ranks=[3])
+    np.testing.assert_allclose(small.accuracy(dataset.test), sweep.accuracy[:, 0], atol=1.5 / 300)
+
+
+def test_the_run_is_left_alone(run, dataset):
+    before = run.accuracy(dataset.test)
+    small = compress_run(run, [0, 1], "prune", keep=10)
+    assert (small.weights["1.values"].shape, small.weights["3.indices"].shape) == ((3, 10), (3, 10))
+    np.testing.assert_array_equal(run.accuracy(dataset.test), before)

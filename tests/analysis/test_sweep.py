@@ -1,0 +1,136 @@
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sshml.analysis import Sweep, prune_sweep, rank_sweep
+from sshml.classifier import resident
+from sshml.compression import MaskedLinear, compress, truncated_svd
+from sshml.errors import SSHMLError
+
+
+def accuracy(model, split):
+    inputs, labels = resident(split)
+    with torch.no_grad():
+        return (model(inputs).argmax(-1) == labels).double().mean().item()
+
+
+def naive_ranks(model, split, name, ranks):
+    found = []
+    for rank in ranks:
+        twin = copy.deepcopy(model)
+        left, right = truncated_svd(model.get_submodule(name), rank)
+        twin.get_submodule(name).weight.data = left @ right
+        found.append(accuracy(twin, split))
+    return found
+
+
+def naive_keeps(model, split, name, keeps):
+    found = []
+    for keep in keeps:
+        twin = copy.deepcopy(model)
+        layer = twin.get_submodule(name)
+        layer.weight.data = MaskedLinear.from_dense(layer, keep, allow_growth=True).to_weight().detach()
+        found.append(accuracy(twin, split))
+    return found
+
+
+@pytest.mark.parametrize(("layer", "name", "full"), [(0, "1", 12), (1, "3", 6), ("5", "5", 2)])
+def test_all_ranks_as_the_naive_loop(run, dataset, layer, name, full, device):
+    found = rank_sweep(run, dataset.test, layer, device=device)
+    assert found.sizes.tolist() == list(range(1, full + 1))
+    for member, model in enumerate(run.models()):
+        expected = naive_ranks(model, dataset.test, name, found.sizes.tolist())
+        np.testing.assert_allclose(found.accuracy[member], expected, atol=1.5 / 300)  # one tie may fall either way
+    np.testing.assert_allclose(found.accuracy[:, -1], run.accuracy(dataset.test), atol=1.5 / 300)
+
+
+@pytest.mark.parametrize(("layer", "name"), [(0, "1"), (2, "5")])
+def test_all_keeps_as_the_naive_loop(run, dataset, layer, name, device):
+    found = prune_sweep(run, dataset.test, layer, keeps=[1, 5, 12], device=device)
+    for member, model in enumerate(run.models()):
+        expected = naive_keeps(model, dataset.test, name, [1, 5, 12])
+        np.testing.assert_allclose(found.accuracy[member], expected, atol=1.5 / 300)
+
+
+def test_default_keeps_end_at_the_dense_layer(run, dataset):
+    found = prune_sweep(run, dataset.test)
+    assert found.sizes[-1] == 64 * 12
+    np.testing.assert_allclose(found.accuracy[:, -1], run.accuracy(dataset.test), atol=1.5 / 300)
+
+
+def test_some_ranks_are_those_of_all(run, dataset):
+    everything, some = rank_sweep(run, dataset.test), rank_sweep(run, dataset.test, ranks=[2, 7])
+    np.testing.assert_array_equal(some.accuracy, everything.accuracy[:, [1, 6]])
+
+
+class Residual(nn.Module):
+    """A network that is no Sequential, with a layer that sees a sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(8, 5)
+        self.norm = nn.BatchNorm1d(8)
+        self.mix = nn.Linear(5, 5, bias=False)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        h = self.embed(self.norm(x)).relu()
+        return self.head((h + self.mix(h).tanh()).mean(1))
+
+
+@pytest.mark.parametrize("layer", ["embed", "mix", "head"])
+def test_any_module(dataset, layer):
+    torch.manual_seed(3)
+    model = Residual().eval()
+    before = copy.deepcopy(model.state_dict())
+    found = rank_sweep(model, dataset.test, layer)
+    np.testing.assert_allclose(
+        found.accuracy[0], naive_ranks(model, dataset.test, layer, found.sizes.tolist()), atol=1.5 / 300
+    )
+    kept = prune_sweep([model, model], dataset.test, layer, keeps=[3, 10])
+    np.testing.assert_allclose(kept.accuracy[1], naive_keeps(model, dataset.test, layer, [3, 10]), atol=1.5 / 300)
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert torch.equal(model(torch.ones(1, 8, 8)), model(torch.ones(1, 8, 8)))
+
+
+def test_what_a_size_stores(run, dataset):
+    ranks, keeps = rank_sweep(run, dataset.test), prune_sweep(run, dataset.test, keeps=[10])
+    assert ranks.numbers[2] == 3 * (64 + 12)
+    assert ranks.stored[2] == 4 * 3 * (64 + 12)
+    assert keeps.numbers[0] == 20
+    assert keeps.stored[0] == 10 * (4 + 2)
+    small = compress(run.model(), 0, "prune", keep=10)
+    assert keeps.stored[0] == small[1].n_bytes - 12 * 4
+    assert ranks.share[0] == 1 - 1 / 12
+
+
+def test_smallest_size_that_keeps_a_threshold_and_stays_there():
+    accuracy = np.array([
+        [0.5, 0.96, 0.9, 0.97, 0.98],
+        [0.96, 0.96, 0.97, 0.97, 0.98],
+        [0.5, 0.5, 0.5, 0.5, 0.5],
+        [0.5, 0.5, 0.5, 0.5, 0.95],
+    ])  # fmt: skip
+    sizes = np.array([1, 2, 4, 8, 16])
+    found = Sweep("svd", "1", sizes, accuracy, sizes, sizes, sizes)
+    np.testing.assert_array_equal(found.smallest(0.95), [8, 1, np.nan, 16])
+    np.testing.assert_array_equal(found.smallest([0.99, 0.97, 0.4, 0.4]), [np.nan, 4, 1, 1])
+
+
+@pytest.mark.parametrize("ranks", [[], [0, 1], [2, 1], [1, 1], [13]])
+def test_bad_ranks(run, dataset, ranks):
+    with pytest.raises(SSHMLError, match="within 1 to 12"):
+        rank_sweep(run, dataset.test, ranks=ranks)
+
+
+def test_bad_input(run, dataset):
+    with pytest.raises(SSHMLError, match="not a linear layer"):
+        rank_sweep(run, dataset.test, layer=9)
+    with pytest.raises(SSHMLError, match="starts from a dense layer"):
+        rank_sweep(compress(run.model(), 0, "svd", rank=2), dataset.test)
+    with pytest.raises(SSHMLError, match="do not match"):
+        rank_sweep(run, SimpleNamespace(inputs=np.ones((0, 8, 8)), labels=np.ones(0, int)))

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from sshml.chain import eigenstates, fix_gauge, random_gauge
+from sshml.errors import SSHMLError
+
+
+@pytest.fixture
+def states(rng):
+    return eigenstates(rng.random((200, 4)), rng.random((200, 3)))[1]
+
+
+def test_fixed_gauge_undoes_any_signs(states, rng):
+    signs = rng.choice([-1, 1], size=states.shape[:2])
+    np.testing.assert_array_equal(fix_gauge(states * signs[..., None]), fix_gauge(states))
+
+
+def test_fixed_gauge_is_idempotent_and_changes_signs_only(states):
+    fixed = fix_gauge(states)
+    np.testing.assert_array_equal(fix_gauge(fixed), fixed)
+    np.testing.assert_array_equal(np.abs(fixed), np.abs(states))
+    assert fixed.dtype == states.dtype
+
+
+def test_fixed_gauge_looks_at_the_first_of_tied_maxima():
+    psi = np.array([[0.1, -0.7, 0.7 * (1 + 1e-12)]])
+    assert fix_gauge(psi)[0, 1] > 0
+    assert fix_gauge(psi * [[1, 0.9, 1]])[0, 1] < 0  # 10 % apart is no tie
+
+
+def test_random_signs_are_fair_and_independent_of_the_batch(states):
+    signs = np.sign(random_gauge(np.ones_like(states), 11)[..., 0])
+    assert abs(signs.mean()) < 4 / np.sqrt(signs.size)
+    correlation = signs.T @ signs / len(signs) - np.eye(signs.shape[1])
+    assert np.abs(correlation).max() < 5 / np.sqrt(len(signs))
+    np.testing.assert_array_equal(random_gauge(states, 11)[50:60], random_gauge(states[50:60], 11, first=50))
+    assert (random_gauge(states, 11) != random_gauge(states, 12)).any()
+
+
+def test_random_signs_ignore_what_they_multiply(states):
+    np.testing.assert_array_equal(random_gauge(-states, 5), -random_gauge(states, 5))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seed_out_of_range(states, seed):
+    with pytest.raises(SSHMLError, match="out of range"):
+        random_gauge(states, seed)

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sshml.analysis import compress_run
+from sshml.classifier import TrainingSpec, fit, load_run, save_run
+from sshml.compression import LAYERS
+from sshml.errors import SSHMLError
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_round_trip(run, dataset, tmp_path):
+    save_run(run, tmp_path / "run.h5")
+    back = load_run(tmp_path / "run.h5")
+    assert same(back.weights, run.weights)
+    assert same(back.initial, run.initial)
+    assert back.training == run.training
+    assert back.data == dataset.spec.to_json()
+    np.testing.assert_array_equal(back.seeds, run.seeds)
+    np.testing.assert_array_equal(back.epoch, run.epoch)
+    for name, array in run.history.items():
+        np.testing.assert_array_equal(back.history[name], array)
+    np.testing.assert_array_equal(back.accuracy(dataset.test), run.accuracy(dataset.test))
+
+
+@pytest.mark.parametrize(("method", "size"), [("svd", {"rank": 3}), ("prune", {"keep": 40})])
+def test_compressed_runs(run, dataset, tmp_path, method, size):
+    small = compress_run(run, 0, method, **size)
+    save_run(small, tmp_path / "small.h5")
+    back = load_run(tmp_path / "small.h5", layers=LAYERS)
+    assert same(back.weights, small.weights)
+    np.testing.assert_array_equal(back.accuracy(dataset.test), small.accuracy(dataset.test))
+    with pytest.raises(SSHMLError, match=r"layers=sshml\.compression\.LAYERS"):
+        load_run(tmp_path / "small.h5")
+
+
+def own_network():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+def test_networks_of_the_user(dataset, tmp_path):
+    run = fit(own_network, dataset.train, dataset.valid, TrainingSpec(epochs=1), seeds=2)
+    save_run(run, tmp_path / "own.h5")
+    with pytest.raises(SSHMLError, match="pass factory="):
+        load_run(tmp_path / "own.h5")
+    back = load_run(tmp_path / "own.h5", factory=own_network)
+    np.testing.assert_array_equal(back.accuracy(dataset.test), run.accuracy(dataset.test))
+    with pytest.raises(SSHMLError, match="do not fit"):
+        load_run(tmp_path / "own.h5", factory=lambda: nn.Linear(3, 2))
+
+
+def test_no_overwriting(run, tmp_path):
+    save_run(run, tmp_path / "run.h5")
+    with pytest.raises(SSHMLError, match="exists"):
+        save_run(run, tmp_path / "run.h5")
+    save_run(run, tmp_path / "run.h5", force=True)
+
+
+DAMAGE = {
+    "missing weights": (lambda f: f.__delitem__("weights"), "damaged"),
+    "missing weight": (lambda f: f["weights"].__delitem__("1.weight"), "do not fit"),
+    "no network": (lambda f: f.attrs.__delitem__("network"), "damaged"),
+    "bad json": (lambda f: f.attrs.__setitem__("training", "{"), "damaged"),
+    "fewer members": (lambda f: (f.pop("seeds"), f.__setitem__("seeds", np.arange(5))), "do not fit"),
+    "unknown network": (lambda f: f.attrs.__setitem__("network", '{"class": "Transformer"}'), "pass factory="),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_files(run, tmp_path, damage):
+    change, words = DAMAGE[damage]
+    save_run(run, tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        change(file)
+    with pytest.raises(SSHMLError, match=words) as caught:
+        load_run(tmp_path / "run.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dataset_is_no_run(dataset):
+    with pytest.raises(SSHMLError, match="is a sshml-dataset file; expected a sshml-run file"):
+        load_run(dataset.path)
+
+
+def test_frozen_format_1():
+    """Files of every released format stay readable; this one was written by sshml 0.1.0."""
+    run = load_run(Path(__file__).parents[2] / "data" / "run-1.h5")
+    assert len(run) == 2
+    assert run.model(1)(torch.zeros(1, 6, 6)).shape == (1, 2)
+    assert run.history["train_loss"].shape == (2, run.training.epochs)

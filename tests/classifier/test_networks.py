@@ -1,0 +1,30 @@
+import pytest
+import torch
+from torch import nn
+
+from sshml.classifier import MLP
+from sshml.errors import SSHMLError
+
+
+def test_layers_and_shapes():
+    model = MLP((256, 128, 64, 2))
+    linear = [layer for layer in model if isinstance(layer, nn.Linear)]
+    assert [tuple(layer.weight.shape) for layer in linear] == [(128, 256), (64, 128), (2, 64)]
+    assert model(torch.zeros(3, 16, 16)).shape == (3, 2)
+    assert isinstance(model[-1], nn.Linear)  # logits, no activation behind them
+
+
+@pytest.mark.parametrize(("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)])
+def test_activations(name, kind):
+    assert sum(isinstance(layer, kind) for layer in MLP((4, 3, 3, 2), name)) == 2
+
+
+@pytest.mark.parametrize("widths", [(), (4,), (4, 0, 2), (4, 2.5)])
+def test_bad_widths(widths):
+    with pytest.raises(SSHMLError, match="widths"):
+        MLP(widths)
+
+
+def test_bad_activation():
+    with pytest.raises(SSHMLError, match="relu, tanh, sigmoid"):
+        MLP((4, 2), "relu6")

@@ -1,0 +1,163 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sshml.classifier import MLP, TrainingSpec, fit, resident
+from sshml.errors import SSHMLError
+
+
+def factory():
+    return MLP((64, 16, 2))
+
+
+def toy(rng, samples=64, classes=2):
+    """Two well separated blobs, as level x site inputs."""
+    labels = np.arange(samples) % classes
+    inputs = rng.normal(size=(samples, 8, 8)) * 0.1
+    inputs[:, 0, 0] += labels
+    return SimpleNamespace(inputs=inputs, labels=labels)
+
+
+def test_overfits_eight_samples(rng, device):
+    few = SimpleNamespace(inputs=rng.normal(size=(8, 8, 8)), labels=np.arange(8) % 2)
+    run = fit(factory, few, few, TrainingSpec(epochs=80, batch_size=4), seeds=2, device=device)
+    assert (run.accuracy(few) == 1).all()
+    assert (run.history["train_loss"][:, -1] < run.history["train_loss"][:, 0] / 10).all()
+
+
+def test_learns_the_phase_and_not_shuffled_labels(dataset, rng):
+    training = TrainingSpec(epochs=40, view="density")
+    assert fit(factory, dataset.train, dataset.valid, training, seeds=2).accuracy(dataset.test).min() > 0.95
+    shuffled = [
+        SimpleNamespace(inputs=split.inputs("density"), labels=rng.permutation(split.labels))
+        for split in (dataset.train, dataset.valid, dataset.test)
+    ]
+    accuracy = fit(factory, *shuffled[:2], TrainingSpec(epochs=10), seeds=3).accuracy(shuffled[2])
+    assert abs(accuracy.mean() - 0.5) < 0.1
+
+
+NETWORKS = {
+    "batched": factory,
+    "vmap": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.LayerNorm(8), nn.Linear(8, 2)),
+    "one by one": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)),
+    "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Dropout(0.3), nn.Linear(8, 2)),
+}
+
+
+@pytest.mark.parametrize("flip_signs", [False, True])
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_a_member_is_the_same_seed_alone(rng, network, flip_signs):
+    data = toy(rng)
+    training = TrainingSpec(epochs=2, batch_size=24, flip_signs=flip_signs)
+    together = fit(network, data, data, training, seeds=[4, 9])
+    alone = fit(network, data, data, training, seeds=[9])
+    for name in together.weights:
+        assert torch.equal(together.initial[name][1], alone.initial[name][0])
+        torch.testing.assert_close(together.weights[name][1], alone.weights[name][0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(together.history["train_loss"][1], alone.history["train_loss"][0], rtol=1e-4)
+
+
+def test_a_member_is_plain_training_with_the_same_batches(rng):
+    """The textbook loop over one network, as a naive twin."""
+    data = toy(rng)
+    run = fit(factory, data, data, TrainingSpec(epochs=1, batch_size=20), seeds=[5, 6])
+    torch.manual_seed(6)
+    model = factory()
+    inputs, labels = resident(data)
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(6))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for batch in order.split(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+        optimizer.step()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(run.weights[name][1], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_global_random_state_is_untouched(rng):
+    torch.manual_seed(123)
+    np.random.seed(123)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    fit(NETWORKS["dropout"], toy(rng), toy(rng), TrainingSpec(epochs=1), seeds=2).model()
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+def test_the_best_epoch_is_kept(dataset):
+    seen = {}
+
+    def remember(epoch, model):
+        seen[epoch] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    run = fit(factory, dataset.train, dataset.valid, TrainingSpec(epochs=5), seeds=3, on_epoch=remember)
+    np.testing.assert_array_equal(run.epoch, run.history["valid_accuracy"].argmax(1) + 1)
+    for member, epoch in enumerate(run.epoch):
+        assert torch.equal(run.weights["1.weight"][member], seen[epoch]["1.weight"][member])
+    best = run.history["valid_accuracy"].max(1)
+    np.testing.assert_allclose(run.accuracy(dataset.valid), best)
+
+
+def test_fresh_signs_make_the_network_blind_to_the_gauge(dataset):
+    """The training data has one fixed gauge; only with flipped signs does the network survive others."""
+    states, labels = dataset.test.inputs(), dataset.test.labels
+    signs = np.random.default_rng(0).choice([-1, 1], size=(*states.shape[:2], 1))
+    other = SimpleNamespace(inputs=states * signs, labels=labels)
+    scores = {
+        flip: fit(
+            lambda: MLP((64, 64, 32, 2)),
+            dataset.train,
+            dataset.valid,
+            TrainingSpec(epochs=40, flip_signs=flip),
+            seeds=2,
+        ).accuracy(other)
+        for flip in (False, True)
+    }
+    assert scores[True].mean() > scores[False].mean() + 0.1
+
+
+def test_progress_counts_epochs(rng):
+    calls = []
+    for network, expected in ((factory, 3), (NETWORKS["dropout"], 6)):
+        calls.clear()
+        fit(network, toy(rng), toy(rng), TrainingSpec(epochs=3), seeds=2, progress=lambda *c: calls.append(c))
+        assert calls == [(i, expected) for i in range(1, expected + 1)]
+
+
+def test_many_classes(rng):
+    data = toy(rng, classes=5)
+    run = fit(lambda: MLP((64, 32, 5)), data, data, TrainingSpec(epochs=60, learning_rate=1e-2), seeds=2)
+    assert run.accuracy(data).min() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 2.5}, "batch_size"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"weight_decay": -1}, "weight_decay"),
+        ({"flip_signs": True, "view": "abs"}, "no meaning for the view 'abs'"),
+    ],
+)
+def test_bad_settings(change, words):
+    with pytest.raises(SSHMLError, match=words):
+        TrainingSpec(**change)
+
+
+def test_bad_fits(rng):
+    data = toy(rng)
+    with pytest.raises(SSHMLError, match="seeds is empty"):
+        fit(factory, data, data, seeds=0)
+    with pytest.raises(SSHMLError, match="not finite"):
+        fit(factory, data, data, TrainingSpec(learning_rate=1e30, epochs=3), seeds=1)
+    flat = SimpleNamespace(inputs=np.ones((4, 64)), labels=[0, 1, 0, 1])
+    with pytest.raises(SSHMLError, match="level, site"):
+        fit(factory, flat, flat, TrainingSpec(flip_signs=True))
+    with pytest.raises(SSHMLError, match=r"label 4 but the network has 2 classes"):
+        fit(factory, toy(rng, classes=5), data, seeds=1)
+    with pytest.raises(SSHMLError, match=r"does not take inputs of shape \(8, 8\)"):
+        fit(lambda: MLP((63, 2)), data, data, seeds=1)

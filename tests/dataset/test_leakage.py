@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from sshml.chain import eigenstates, fix_gauge, hamiltonian, random_gauge, winding_number
+from sshml.dataset import DatasetSpec, generate, open_dataset, sign_leakage, split_distance
+from sshml.errors import SSHMLError
+
+
+@pytest.fixture(scope="module")
+def chains():
+    rng = np.random.default_rng(0)
+    v, w = rng.random((2, 4000, 1)) * np.ones(8)
+    return v, w[:, :7], winding_number(v, w[:, :7])
+
+
+def test_lapack_signs_leak_and_ours_do_not(chains):
+    v, w, winding = chains
+    lapack = np.swapaxes(np.linalg.eigh(hamiltonian(v, w))[1], 1, 2)
+    states = eigenstates(v, w)[1]
+    assert sign_leakage(lapack, winding)[0] > 0.97
+    for ours in (random_gauge(states, 3), fix_gauge(states)):
+        mean, error = sign_leakage(ours, winding)
+        assert abs(mean - 0.5) <= max(4 * error, 1e-12)
+
+
+def test_a_parity_of_bits_is_found(chains):
+    """No single sign tells the label here, only the product of two."""
+    v, w, winding = chains
+    states = fix_gauge(eigenstates(v, w)[1])
+    signs = np.ones(states.shape[:2])
+    signs[:, 0] = np.random.default_rng(1).choice([-1, 1], len(signs))
+    signs[:, 1] = signs[:, 0] * np.where(winding > 0, 1, -1)
+    assert sign_leakage(states * signs[..., None], winding)[0] > 0.99
+
+
+def test_unbalanced_labels_stay_at_chance(chains):
+    v, w, winding = chains
+    keep = (winding == 1) | (np.arange(len(winding)) % 10 == 0)
+    states = random_gauge(eigenstates(v[keep], w[keep])[1], 0)
+    mean, error = sign_leakage(states, winding[keep])
+    assert abs(mean - 0.5) < 4 * error + 0.01
+
+
+def test_bad_input(chains):
+    v, w, winding = chains
+    states = eigenstates(v[:20], w[:20])[1]
+    with pytest.raises(SSHMLError, match="do not match"):
+        sign_leakage(states, winding[:19])
+    with pytest.raises(SSHMLError, match="needs 5 of each"):
+        sign_leakage(states, np.ones(20))
+
+
+def test_split_distance_by_brute_force(tmp_path):
+    generate(DatasetSpec(cells=3, disorder_v=0.5, train=30, valid=2, test=9), tmp_path / "a.h5")
+    dataset = open_dataset(tmp_path / "a.h5")
+    train, test = (np.concatenate([s.read("v"), s.read("w")], 1) for s in (dataset.train, dataset.test))
+    nearest = np.sqrt(((test[:, None] - train[None]) ** 2).mean(-1)).min(1)
+    np.testing.assert_allclose(split_distance(dataset), (nearest.min(), np.median(nearest)))

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from sshml.experiments.claims import Claim, measured
+
+
+def claim(values, holds=True):
+    return Claim("P1", "words", "source", "8", np.array(values), "criterion", holds)
+
+
+def test_mean_and_std_over_the_seeds_that_exist():
+    row = claim([7.0, 8.0, 9.0, np.nan]).row()
+    assert (row["mean"], row["std"], row["seeds"]) == ("8", "1", 3)
+    assert measured(row) == "8 ± 1 (3)"
+
+
+def test_single_and_missing_measurements():
+    assert measured(claim([0.5]).row()) == "0.5 (1)"
+    assert claim([np.nan]).row()["seeds"] == 0
+
+
+@pytest.mark.parametrize(("holds", "word"), [(True, "holds"), (False, "does not hold"), (None, "measured")])
+def test_verdicts(holds, word):
+    assert claim([1.0], holds).row()["verdict"] == word

@@ -1,0 +1,95 @@
+import h5py
+import numpy as np
+import pytest
+
+from sshml.errors import SSHMLError
+from sshml.files import new_file, new_folder, open_hdf5, read_csv, write_csv
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    with new_file(tmp_path / "deep" / "a.txt") as partial:
+        partial.write_text("done")
+        assert not (tmp_path / "deep" / "a.txt").exists()
+    assert (tmp_path / "deep" / "a.txt").read_text() == "done"
+    assert names(tmp_path / "deep") == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
+@pytest.mark.parametrize("make", [new_file, new_folder])
+def test_an_interrupted_one_leaves_nothing(tmp_path, make, error):
+    with pytest.raises(error), make(tmp_path / "deep" / "er" / "a"):
+        raise error
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("make", [new_file, new_folder])
+def test_nothing_is_overwritten_without_force(tmp_path, make):
+    for round_, force in (("old", False), ("new", True)):
+        with make(tmp_path / "a", force) as partial:
+            (partial / "b" if make is new_folder else partial).write_text(round_)
+        with pytest.raises(SSHMLError, match="exists"), make(tmp_path / "a"):
+            pass
+        inside = tmp_path / "a" / "b" if make is new_folder else tmp_path / "a"
+        assert inside.read_text() == round_
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_failed_overwrite_keeps_the_old_one(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "kept").touch()
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a", force=True):
+        raise ZeroDivisionError
+    assert names(tmp_path / "a") == ["kept"]
+
+
+def test_files_and_folders_are_not_confused(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(SSHMLError, match="is a folder"), new_file(tmp_path / "folder", force=True):
+        pass
+    with pytest.raises(SSHMLError, match="is a file"), new_folder(tmp_path / "file", force=True):
+        pass
+    with pytest.raises(SSHMLError, match="could not be written"), new_file(tmp_path / "file" / "below"):
+        pass
+
+
+def test_a_disk_too_small_is_refused_before_the_work(tmp_path):
+    with pytest.raises(SSHMLError, match="no space left"), new_file(tmp_path / "a", size=2**60):
+        pytest.fail("the work began")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("attrs", "words"),
+    [
+        ({}, "without the attribute"),
+        ({"format": "other"}, "is a other file; expected a thing file"),
+        ({"format": "thing"}, "version None"),
+        ({"format": "thing", "format_version": 3}, "reads versions 1 to 2"),
+    ],
+)
+def test_foreign_hdf5(tmp_path, attrs, words):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs.update(attrs)
+    with pytest.raises(SSHMLError, match=words), open_hdf5(tmp_path / "a.h5", "thing", 2):
+        pass
+
+
+def test_files_that_are_not_hdf5(tmp_path):
+    (tmp_path / "text").write_text("hello" * 1000)
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file["x"] = np.zeros(10000)
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "whole.h5").read_bytes()[:2000])
+    for name, words in (("text", "not an HDF5 file"), ("cut.h5", "truncated"), ("none", "does not exist")):
+        with pytest.raises(SSHMLError, match=words), open_hdf5(tmp_path / name, "thing", 1):
+            pass
+
+
+def test_csv_round_trip(tmp_path):
+    rows = [{"a": 1, "b": "x, y"}, {"a": 2.5, "b": ""}]
+    write_csv(tmp_path / "t.csv", rows)
+    assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": "x, y"}, {"a": "2.5", "b": ""}]

@@ -1,0 +1,57 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from sshml import plotting
+
+
+@pytest.fixture
+def ax():
+    return plotting.new_figure()[1][0, 0]
+
+
+def test_functions_take_and_return_axes_and_leave_the_state_alone(ax, rng):
+    before = dict(mpl.rcParams)
+    x = np.linspace(0.1, 1, 5)
+    for made in (
+        plotting.plot_band(ax, x, x, 0.1 * x, "label"),
+        plotting.set_removed_axis(ax),
+        plotting.set_accuracy_axis(ax),
+        plotting.plot_vector(ax, rng.normal(size=(4, 4))),
+        plotting.plot_shares(ax, rng.random((3, 4))),
+        plotting.plot_score(ax, x, x, np.array([0, 1, 0, 1, 1])),
+        plotting.plot_groups(ax, ["a", "b"], [[1, 2, np.nan], [3.0]]),
+    ):
+        assert isinstance(made, Axes)
+        assert made.get_xlabel() or made.lines
+    ax.figure.canvas.draw()
+    assert dict(mpl.rcParams) == before
+
+
+def test_band_spans_one_standard_deviation(ax):
+    plotting.plot_band(ax, [0, 1], np.array([0.5, 0.6]), np.array([0.1, 0.2]))
+    corners = ax.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose((corners[:, 1].min(), corners[:, 1].max()), (0.4, 0.8))
+
+
+def test_removed_axis_reads_in_percent(ax):
+    plotting.set_removed_axis(ax, "weights removed", most=99)
+    labels = dict(zip(ax.get_xticks(), (t.get_text() for t in ax.get_xticklabels()), strict=True))
+    assert labels[0.5] == "50"
+    assert labels[1.0] == "0"
+    assert ax.get_xlabel() == "weights removed (%)"
+    assert ax.get_xlim()[0] > ax.get_xlim()[1]
+
+
+def test_groups_show_mean_and_spread_of_what_exists(ax):
+    plotting.plot_groups(ax, ["a", "b"], [[1.0, 3.0, np.nan], [np.nan]], color="k")
+    container = ax.containers[0]
+    assert container[0].get_ydata() == [2.0]
+    low, high = container[2][0].get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(np.std([1, 3], ddof=1))
+
+
+def test_vector_map_has_a_symmetric_scale(ax):
+    plotting.plot_vector(ax, np.array([[0.1, -0.5], [0.2, 0.3]]))
+    assert ax.images[0].get_clim() == (-0.5, 0.5)
