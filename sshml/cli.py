@@ -278,7 +278,7 @@ def select(
     """Show what the top singular vectors of the first layer select."""
     from sshml.analysis import outliers
     from sshml.analysis import select as measure
-    from sshml.compression import find_layer
+    from sshml.compression import linear_layers
     from sshml.plotting import new_figure, plot_score, plot_shares, plot_vector
 
     _refuse_figure(out, force)
@@ -291,11 +291,11 @@ def select(
     if found.view != "projector":
         rows.insert(0, ("share of |v1|² on the mid-gap levels", _spread(found.mid_gap_share[:, 0]), uniform))
     rows.append(("overlap of v1 with the first principal component", _spread(found.overlap[:, 0]), ""))
-    name = find_layer(trained.model(), _layer(layer))
-    for when, weights in (("trained", trained.weights), ("initial", trained.initial)):
-        rows.append(
-            (f"values above the Marchenko-Pastur edge, {when}", _spread(outliers(weights[f"{name}.weight"])), "")
-        )
+    for number, name in enumerate(linear_layers(trained.model())):
+        for when, weights in (("initial", trained.initial), ("trained", trained.weights)):
+            if f"{name}.weight" in weights:
+                above = _spread(outliers(weights[f"{name}.weight"]))
+                rows.append((f"values above the Marchenko-Pastur edge, layer {number}, {when}", above, ""))
     _table(f"{run}, layer {layer}, view {found.view}", ("quantity", "mean ± std over seeds", ""), rows)
 
     figure, axes = new_figure(1, 3, width=3.6, height=3)

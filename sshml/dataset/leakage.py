@@ -14,7 +14,8 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
     samples in Hamming distance (which catches any pattern of bits, parities too), balanced accuracy over the
     two labels on the held-out folds.
 
-    Random signs give 1/2 within the error; so does the gauge "fixed", where all bits are equal by construction;
+    Random signs give 1/2 within the error; so does the gauge "fixed", where all bits are equal
+    by construction and ties fall anyhow;
     signs as LAPACK returns them for clean chains give nearly 1.
 
     Args:

@@ -215,14 +215,14 @@ def _claims(measured, leakage):
         if name != "projector":
             share = measured[name].selection.mid_gap_share[:, 0]
             yield Claim(
-                "P4", f"share of |v1|^2 on the two mid-gap levels, uniform 0.125 ({name})", SOURCE,
-                "the 'important' elements", share, "edge states if mean > 0.5", bool(share.mean() > 0.5),
+                "P4", f"v1 selects the edge states: its share on the two mid-gap levels, uniform 0.125 ({name})",
+                SOURCE, "the 'important' elements", share, "mean > 0.5", bool(share.mean() > 0.5),
             )  # fmt: skip
     for name in VIEWS:
         target = 0.98 if name == "random" else 0.99
         accuracy = measured[name].accuracy
         yield Claim(
-            "accuracy", f"test accuracy ({name})", "sshml", f">= {target}",
+            "accuracy", f"test accuracy ({name})", "sshml", f"target >= {target}",
             accuracy, f"mean >= {target}", bool(accuracy.mean() >= target),
         )  # fmt: skip
     for layer in (1, 2):
@@ -233,7 +233,7 @@ def _claims(measured, leakage):
             )  # fmt: skip
     for gauge, (accuracy, _) in leakage.items():
         yield Claim(
-            "signs", f"label from the signs alone, {gauge}", "sshml", "0.5",
+            "signs", f"signs carry no label: accuracy from the signs alone ({gauge})", "sshml", "chance 0.5",
             np.array([accuracy]), "within 0.02 of 0.5", abs(accuracy - 0.5) <= 0.02,
         )  # fmt: skip
 

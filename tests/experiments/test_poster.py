@@ -47,7 +47,7 @@ def test_signs_are_reported_for_every_gauge(small_poster):
     rows = {row["gauge"]: float(row["accuracy"]) for row in read_csv(small_poster[0] / "fig4_signs.csv")}
     assert rows["eigh (LAPACK)"] > 0.9
     assert abs(rows["random"] - 0.5) < 0.06
-    assert abs(rows["fixed"] - 0.5) < 1e-9
+    assert abs(rows["fixed"] - 0.5) < 0.02
 
 
 def test_gauges_share_their_chains(small_poster):
