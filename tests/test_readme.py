@@ -22,7 +22,7 @@ def run(command, folder, **options):
 def test_ci_runs_the_test_command_of_the_readme():
     install_and_run, install_and_test = blocks("bash")[:2]
     assert install_and_run.strip() == "pip install -c constraints.txt . && sshml reproduce"
-    assert install_and_test.strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert install_and_test.strip() + " || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_python_example(tmp_path):
