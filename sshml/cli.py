@@ -1,7 +1,5 @@
 """One command per job; imports inside the commands, so that --help is instant."""
 
-import contextlib
-import enum
 import os
 import signal
 import sys
@@ -10,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sshml.console import print_table, progress_bars, spread, waiting
 from sshml.errors import SSHMLError
 
 app = typer.Typer(
@@ -38,44 +37,9 @@ def main():
     sys.exit(code or 0)
 
 
-class Boundary(enum.StrEnum):
-    """Boundary of the chains."""
-
-    open = "open"
-    periodic = "periodic"
-
-
-class Gauge(enum.StrEnum):
-    """Sign convention of the stored states."""
-
-    random = "random"
-    fixed = "fixed"
-
-
-class View(enum.StrEnum):
-    """What the network sees."""
-
-    states = "states"
-    abs = "abs"
-    density = "density"
-    projector = "projector"
-
-
-class Method(enum.StrEnum):
-    """Compression method."""
-
-    svd = "svd"
-    prune = "prune"
-
-
-class Experiment(enum.StrEnum):
-    """Published work to reproduce."""
-
-    poster = "poster"
-
-
 DataFile = Annotated[Path, typer.Argument(metavar="DATA", help="Dataset file.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")]
+Method = Annotated[str, typer.Option(help="svd or prune.")]
 Layer = Annotated[str, typer.Option(help="Linear layer: its number from 0, or its name in the module.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes CUDA where there is one.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
@@ -89,8 +53,8 @@ def generate(
     w: Annotated[str, typer.Option(help="Intercell hopping, like --v.")] = "0:1",
     disorder_v: Annotated[float, typer.Option(help="Width of the uniform disorder added to every v.")] = 0.0,
     disorder_w: Annotated[float, typer.Option(help="Width of the uniform disorder added to every w.")] = 0.0,
-    boundary: Annotated[Boundary, typer.Option()] = Boundary.open,
-    gauge: Annotated[Gauge, typer.Option(help="Signs of the states.")] = Gauge.random,
+    boundary: Annotated[str, typer.Option(help="open or periodic.")] = "open",
+    gauge: Annotated[str, typer.Option(help="Signs of the states: random or fixed.")] = "random",
     train: Annotated[int, typer.Option(help="Training chains.")] = 16000,
     valid: Annotated[int, typer.Option(help="Validation chains.")] = 2000,
     test: Annotated[int, typer.Option(help="Test chains.")] = 10000,
@@ -107,14 +71,14 @@ def generate(
         w=w,
         disorder_v=disorder_v,
         disorder_w=disorder_w,
-        boundary=boundary.value,
-        gauge=gauge.value,
+        boundary=boundary,
+        gauge=gauge,
         train=train,
         valid=valid,
         test=test,
         seed=seed,
     )
-    with _bars() as bar:
+    with progress_bars() as bar:
         make(spec, out, force, bar("chains"))
     print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {out.stat().st_size / 2**20:.1f} MiB")
 
@@ -124,7 +88,7 @@ def check(file: DataFile):
     """Check a dataset file against every rule of its format."""
     from sshml.dataset import check as check_file
 
-    with _bars() as bar:
+    with progress_bars() as bar:
         dataset = check_file(file, bar("check"))
     sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
     print(f"{file}: valid, {sizes} chains of {dataset.spec.sites} sites")
@@ -148,14 +112,14 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
     except SSHMLError as error:
         leak = f"not measured: {error}"
     rows.append(("label from the signs alone", leak))
-    _table(str(file), ("", ""), rows)
+    print_table(str(file), ("", ""), rows)
 
 
 @app.command()
 def train(
     data: DataFile,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run file to make.")],
-    view: Annotated[View, typer.Option(help="What the network sees of a chain.")] = View.states,
+    view: Annotated[str, typer.Option(help="What the network sees: states, abs, density or projector.")] = "states",
     hidden: Annotated[str, typer.Option(help="Hidden widths, comma-separated.")] = "128,64",
     activation: Annotated[str, typer.Option(help="relu, tanh or sigmoid.")] = "relu",
     seeds: Annotated[int, typer.Option(help="Networks trained at once, seeds 0, 1, ...")] = 16,
@@ -181,13 +145,13 @@ def train(
     except ValueError:
         raise SSHMLError(f"--hidden {hidden!r} is not understood; write widths like 128,64.") from None
     network = functools.partial(MLP, (dataset.spec.sites**2, *widths, 2), activation)
-    training = TrainingSpec(epochs, batch_size, learning_rate, weight_decay, view.value, flip_signs)
-    with _bars() as bar:
+    training = TrainingSpec(epochs, batch_size, learning_rate, weight_decay, view, flip_signs)
+    with progress_bars() as bar:
         trained = fit(network, dataset.train, dataset.valid, training, seeds, device, bar(f"{seeds} networks"))
     save_run(trained, run, force)
     best = trained.history["valid_accuracy"].max(1)
     print(
-        f"{run}: {seeds} networks; accuracy: validation {_spread(best)}, test {_spread(trained.accuracy(dataset.test))}"
+        f"{run}: {seeds} networks; accuracy: validation {spread(best)}, test {spread(trained.accuracy(dataset.test))}"
     )
 
 
@@ -196,7 +160,7 @@ def compress(
     run: RunFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Run file to make.")],
     layer: Layer = "0",
-    method: Annotated[Method, typer.Option()] = Method.svd,
+    method: Method = "svd",
     rank: Annotated[int | None, typer.Option(help="Singular values to keep (svd).")] = None,
     keep: Annotated[int | None, typer.Option(help="Weights to keep (prune).")] = None,
     data: Annotated[Path | None, typer.Option(help="Dataset to report the test accuracy on.")] = None,
@@ -207,10 +171,11 @@ def compress(
     from sshml.classifier import save_run
     from sshml.compression import n_bytes, n_parameters
 
-    trained, size = _load(run), {"svd": {"rank": rank}, "prune": {"keep": keep}}[method.value]
+    size = _choose("method", method, {"svd": {"rank": rank}, "prune": {"keep": keep}})
     if None in size.values():
-        raise SSHMLError(f"method {method.value} needs --{next(iter(size))}.")
-    small = compress_run(trained, _layer(layer), method.value, **size)
+        raise SSHMLError(f"method {method} needs --{next(iter(size))}.")
+    trained = _load(run)
+    small = compress_run(trained, _layer(layer), method, **size)
     save_run(small, out, force)
     before, after = trained.model(), small.model()
     print(
@@ -219,7 +184,7 @@ def compress(
     )
     if data is not None:
         split = _dataset_for(trained, data).test
-        print(f"test accuracy {_spread(trained.accuracy(split))} -> {_spread(small.accuracy(split))}")
+        print(f"test accuracy {spread(trained.accuracy(split))} -> {spread(small.accuracy(split))}")
 
 
 @app.command()
@@ -227,7 +192,7 @@ def sweep(
     run: RunFile,
     data: DataFile,
     layer: Layer = "0",
-    method: Annotated[Method, typer.Option()] = Method.svd,
+    method: Method = "svd",
     out: Annotated[Path, typer.Option(help="CSV file to make.")] = Path("sweep.csv"),
     plot: Annotated[Path | None, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = None,
     threshold: Annotated[float, typer.Option(help="Accuracy to keep.")] = 0.95,
@@ -238,13 +203,13 @@ def sweep(
     from sshml.analysis import prune_sweep, rank_sweep
     from sshml.files import refuse_existing, write_csv
 
+    measure = _choose("method", method, {"svd": rank_sweep, "prune": prune_sweep})
     refuse_existing(out, force)
     if plot is not None:
         _refuse_figure(plot, force)
     trained = _load(run)
     dataset = _dataset_for(trained, data)
-    measure = {"svd": rank_sweep, "prune": prune_sweep}[method.value]
-    with _status(f"sweep over layer {layer}"):
+    with waiting(f"sweep over layer {layer}"):
         found = measure(trained, dataset.test, _layer(layer), device=device)
     rows = [
         {"method": found.method, "layer": found.layer, "size": size, "removed": share, "bytes": stored}
@@ -252,9 +217,9 @@ def sweep(
         for i, (size, share, stored) in enumerate(zip(found.sizes, found.share, found.stored, strict=True))
     ]
     write_csv(out, rows, force)
-    what = {"svd": "rank", "prune": "weights"}[method.value]
+    what = {"svd": "rank", "prune": "weights"}[method]
     print(
-        f"{out}: smallest {what} that keep{'s' * (what == 'rank')} {threshold:g}: {_spread(found.smallest(threshold))}"
+        f"{out}: smallest {what} that keep{'s' * (what == 'rank')} {threshold:g}: {spread(found.smallest(threshold))}"
     )
     if plot is not None:
         from sshml.plotting import new_figure, plot_band, set_accuracy_axis, set_removed_axis
@@ -262,7 +227,7 @@ def sweep(
         figure, axes = new_figure(width=5)
         std = found.accuracy.std(0, ddof=1) if len(trained) > 1 else 0
         plot_band(axes[0, 0], 1 - found.share, found.accuracy.mean(0), std)
-        set_removed_axis(axes[0, 0], f"{'singular values' if what == 'rank' else what} of layer {layer} removed")
+        set_removed_axis(axes[0, 0], f"{'singular values' if method == 'svd' else 'weights'} of layer {layer} removed")
         set_accuracy_axis(axes[0, 0], threshold)
         _save(figure, plot, force)
 
@@ -284,19 +249,19 @@ def select(
     _refuse_figure(out, force)
     trained = _load(run)
     dataset = _dataset_for(trained, data)
-    with _status("singular vectors"):
+    with waiting("singular vectors"):
         found = measure(trained, dataset, _layer(layer))
     uniform = f"uniform {2 / dataset.spec.sites:.3f}"
-    rows = [("share of |v1|² on the edge sites", _spread(found.edge_share[:, 0]), uniform)]
+    rows = [("share of |v1|² on the edge sites", spread(found.edge_share[:, 0]), uniform)]
     if found.view != "projector":
-        rows.insert(0, ("share of |v1|² on the mid-gap levels", _spread(found.mid_gap_share[:, 0]), uniform))
-    rows.append(("overlap of v1 with the first principal component", _spread(found.overlap[:, 0]), ""))
+        rows.insert(0, ("share of |v1|² on the mid-gap levels", spread(found.mid_gap_share[:, 0]), uniform))
+    rows.append(("overlap of v1 with the first principal component", spread(found.overlap[:, 0]), ""))
     for number, name in enumerate(linear_layers(trained.model())):
         for when, weights in (("initial", trained.initial), ("trained", trained.weights)):
             if f"{name}.weight" in weights:
-                above = _spread(outliers(weights[f"{name}.weight"]))
+                above = spread(outliers(weights[f"{name}.weight"]))
                 rows.append((f"values above the Marchenko-Pastur edge, layer {number}, {when}", above, ""))
-    _table(f"{run}, layer {layer}, view {found.view}", ("quantity", "mean ± std over seeds", ""), rows)
+    print_table(f"{run}, layer {layer}, view {found.view}", ("quantity", "mean ± std over seeds", ""), rows)
 
     figure, axes = new_figure(1, 3, width=3.6, height=3)
     kind = "site" if found.view == "projector" else "level"
@@ -310,7 +275,7 @@ def select(
 
 @app.command()
 def reproduce(
-    experiment: Annotated[Experiment, typer.Argument(help="What to reproduce.")] = Experiment.poster,
+    experiment: Annotated[str, typer.Argument(help="What to reproduce: poster.")] = "poster",
     out: Annotated[Path, typer.Option(help="Folder of results; each experiment makes its own folder in it.")] = Path(
         "results"
     ),
@@ -324,15 +289,16 @@ def reproduce(
 
     if seeds < 2:
         raise SSHMLError(f"--seeds is {seeds}; error bars need at least 2 networks.")
-    folder = out / experiment.value
-    with _bars() as bar:
+    _choose("experiment", experiment, {"poster": poster})
+    folder = out / experiment
+    with progress_bars() as bar:
         claims, baselines = poster.reproduce(folder, poster.Settings(seeds=seeds), device, force, bar)
-    _table(
+    print_table(
         "One-number baselines, random-sign test chains",
         ("observable", "accuracy"),
         [(row["observable"], f"{row['accuracy']:.4f}") for row in baselines],
     )
-    _table(
+    print_table(
         "Claims",
         ("", "claim", "source", "published", "measured (n seeds)", "verdict"),
         [(row["id"], row["claim"], row["source"], row["published"], measured(row), row["verdict"]) for row in claims],
@@ -365,21 +331,14 @@ def _ratio(split):
     return np.exp(np.clip(split.read("log_margin"), -20, 20))
 
 
+def _choose(what, name, choices):
+    if name not in choices:
+        raise SSHMLError(f"{what} {name!r} is unknown; choose one of {', '.join(choices)}.")
+    return choices[name]
+
+
 def _layer(text):
     return int(text) if text.lstrip("-").isdigit() else text
-
-
-def _spread(values):
-    """Return "mean ± std (n)", or the count of those that exist where some are NaN."""
-    import numpy as np
-
-    found = np.asarray(values, dtype=float)
-    found = found[np.isfinite(found)]
-    if not found.size:
-        return f"none of {len(values)}"
-    std = f" ± {found.std(ddof=1):.2g}" if found.size > 1 else ""
-    count = f" ({found.size})" if found.size == len(values) else f" ({found.size} of {len(values)})"
-    return f"{found.mean():.4g}{std}{count}"
 
 
 def _refuse_figure(path, force):
@@ -399,59 +358,3 @@ def _save(figure, path, force):
 
     with new_file(path, force) as partial:
         figure.savefig(partial, dpi=200)
-
-
-def _table(title, columns, rows):
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
-
-
-@contextlib.contextmanager
-def _bars():
-    """Yield bar(description), which adds a progress bar on stderr and returns its update(done, total)."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-
-        def bar(description):
-            task = None
-
-            def update(done, total):
-                nonlocal task
-                if task is None:
-                    task = progress.add_task(description)
-                progress.update(task, completed=done, total=total)
-
-            return update
-
-        yield bar
-
-
-@contextlib.contextmanager
-def _status(text):
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield

@@ -84,15 +84,17 @@ def refuse_existing(path, force=False):
 @contextlib.contextmanager
 def _parents(path):
     """Make the missing parent folders of `path`; take them away again when the block fails."""
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as undo:
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            undo.callback(_remove_if_empty, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException:
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+        undo.pop_all()
+
+
+def _remove_if_empty(folder):
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @contextlib.contextmanager

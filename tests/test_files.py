@@ -1,3 +1,5 @@
+import errno
+
 import h5py
 import numpy as np
 import pytest
@@ -44,6 +46,13 @@ def test_a_failed_overwrite_keeps_the_old_one(tmp_path):
     with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a", force=True):
         raise ZeroDivisionError
     assert names(tmp_path / "a") == ["kept"]
+
+
+@pytest.mark.parametrize("make", [new_file, new_folder])
+def test_a_failed_write_below_new_folders_is_an_error(tmp_path, make):
+    with pytest.raises(SSHMLError, match="no space left on device"), make(tmp_path / "deep" / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert names(tmp_path) == []
 
 
 def test_files_and_folders_are_not_confused(tmp_path):

@@ -5,7 +5,7 @@ from sshml.analysis.compressed import compress_run
 from sshml.analysis.grid import rank_grid
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
-from sshml.analysis.sweep import Sweep, prune_sweep, rank_sweep
+from sshml.analysis.sweep import Sweep, prune_sweep, rank_sweep, smallest_size
 
 __all__ = [
     "Selection",
@@ -19,4 +19,5 @@ __all__ = [
     "rank_sweep",
     "select",
     "singular_values",
+    "smallest_size",
 ]

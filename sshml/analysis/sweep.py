@@ -43,9 +43,26 @@ class Sweep:
         Returns:
             float64 array (member), NaN where even the largest size stays below.
         """
-        below = self.accuracy < np.broadcast_to(threshold, len(self.accuracy))[:, None]
-        first = np.where(below.any(1), below.shape[1] - below[:, ::-1].argmax(1), 0)
-        return np.where(first < len(self.sizes), self.sizes[np.minimum(first, len(self.sizes) - 1)], np.nan)
+        return smallest_size(self.sizes, self.accuracy, threshold)
+
+
+def smallest_size(sizes, accuracy, threshold):
+    """Return, for each row, the smallest size from which on the accuracy never falls below a threshold.
+
+    Args:
+        sizes: ascending, shape (size).
+        accuracy: shape (member, size).
+        threshold: a number, or one per member, shape (member).
+
+    Returns:
+        float64 array (member), NaN where even the largest size stays below.
+
+    >>> smallest_size(np.array([1, 2, 4]), np.array([[0.96, 0.9, 0.97], [0.5, 0.5, 0.5]]), 0.95)
+    array([ 4., nan])
+    """
+    below = accuracy < np.broadcast_to(threshold, len(accuracy))[:, None]
+    first = np.where(below.any(1), below.shape[1] - below[:, ::-1].argmax(1), 0)
+    return np.where(first < len(sizes), sizes[np.minimum(first, len(sizes) - 1)], np.nan)
 
 
 def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
