@@ -163,6 +163,7 @@ class _Problem:
         if not isinstance(weight, nn.Linear):
             raise SSHMLError(f"layer {self.layer!r} is a {type(weight).__name__}; a sweep starts from a dense layer.")
         self.shape, self.itemsize, self.members = tuple(weight.weight.shape), weight.weight.itemsize, len(self.models)
+        self.inputs = self.inputs.to(weight.weight.dtype)
 
     def parts(self):
         """Yield all members at once for a stack of linear layers, else one after another."""

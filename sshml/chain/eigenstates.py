@@ -4,6 +4,8 @@ h y = sigma x gives the levels -sigma and +sigma with states (x, -y)/sqrt(2) and
 mid-gap states of a topological chain are thus the chiral partners, however small their splitting.
 """
 
+import math
+
 import numpy as np
 
 from sshml.chain.hamiltonian import as_hoppings, block
@@ -46,11 +48,12 @@ def eigenstates(v, w, boundary="open"):
     """
     v, w = as_hoppings(v, w, boundary)
     batch, cells = v.shape[:-1], v.shape[-1]
-    h = block(v, w, boundary).reshape(-1, cells, cells)
+    chains = math.prod(batch)
+    h = block(v, w, boundary).reshape(chains, cells, cells)
     x, sigma, y = np.linalg.svd(h)
     x = np.swapaxes(x, -1, -2)  # chain, singular value, cell
     _resolve_degenerate(x, sigma, y)
-    _order_mid_gap_pair(x, sigma, y, v.reshape(-1, cells), w.reshape(len(h), -1))
+    _order_mid_gap_pair(x, sigma, y, v.reshape(chains, cells), w.reshape(chains, w.shape[-1]))
 
     energies = np.concatenate([-sigma, sigma[:, ::-1]], axis=-1)
     states = np.empty((len(h), 2 * cells, 2 * cells))

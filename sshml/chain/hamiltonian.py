@@ -28,7 +28,7 @@ def as_hoppings(v, w, boundary="open"):
     """
     if boundary not in BOUNDARIES:
         raise SSHMLError(f"boundary {boundary!r} is unknown; choose one of {', '.join(BOUNDARIES)}.")
-    v, w = np.asarray(v, dtype=np.float64), np.asarray(w, dtype=np.float64)
+    v, w = as_real(v, "v"), as_real(w, "w")
     if v.ndim == 0 or w.ndim == 0 or v.shape[-1] < 1:
         raise SSHMLError(
             f"hoppings have shapes v {v.shape} and w {w.shape}; expected v (..., M) with M >= 1 cells and w"
@@ -51,6 +51,17 @@ def as_hoppings(v, w, boundary="open"):
             f"v {v.shape} and w {w.shape} describe different numbers of chains; their leading shapes must agree."
         ) from None
     return np.broadcast_to(v, (*batch, cells)), np.broadcast_to(w, (*batch, bonds))
+
+
+def as_real(hoppings, name):
+    """Return hoppings as a float64 array, or raise where they are not real numbers."""
+    try:
+        array = np.asarray(hoppings)
+        if np.iscomplexobj(array):
+            raise ValueError("complex")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise SSHMLError(f"{name} is not an array of real numbers ({error}).") from None
 
 
 def block(v, w, boundary="open"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.chain.hamiltonian import as_hoppings
+from sshml.chain.hamiltonian import as_hoppings, as_real
 from sshml.errors import GapClosedError, SSHMLError
 
 
@@ -26,7 +26,7 @@ def log_margin(v, w, boundary="open"):
     >>> float(log_margin(1.0, np.e))
     1.0
     """
-    v, w = np.asarray(v, dtype=np.float64), np.asarray(w, dtype=np.float64)
+    v, w = as_real(v, "v"), as_real(w, "w")
     if v.ndim == 0 and w.ndim == 0:
         v, w = as_hoppings(v[None], w[None], "periodic")
     else:

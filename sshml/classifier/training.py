@@ -120,6 +120,8 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
     seeds = np.arange(seeds) if np.ndim(seeds) == 0 else np.asarray(seeds)
     if len(seeds) == 0:
         raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
+    if seeds.dtype.kind not in "iu" or seeds.min() < 0:
+        raise SSHMLError(f"seeds are {seeds.tolist()[:8]}; expected integers of at least 0.")
     device = pick_device(device)
     data = [resident(split, training.view, device) for split in (train, valid)]
     if training.flip_signs and data[0][0].ndim != 3:
@@ -162,6 +164,9 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
 def _check_network(model, splits):
     """Raise where a network does not take the inputs or has too few classes for the labels."""
     inputs, training = splits[0][0], model.training
+    shapes = [tuple(x.shape[1:]) for x, _ in splits]
+    if shapes[0] != shapes[1]:
+        raise SSHMLError(f"training inputs have shape {shapes[0]} and validation inputs {shapes[1]}; they must agree.")
     try:
         classes = model.eval()(inputs[:1].cpu()).shape[-1]
     except RuntimeError as error:

@@ -40,7 +40,7 @@ def truncated_svd(weight, rank):
 def check_rank(rank, shape):
     """Raise where `rank` is not an integer from 1 to min(out, in)."""
     full = min(shape[-2:])
-    if not isinstance(rank, numbers.Integral) or not 1 <= rank <= full:
+    if isinstance(rank, bool) or not isinstance(rank, numbers.Integral) or not 1 <= rank <= full:
         raise SSHMLError(f"rank {rank!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {full}.")
 
 

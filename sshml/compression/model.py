@@ -51,21 +51,21 @@ def compress(model, layer=0, method="svd", **size):
     """
     if method not in METHODS:
         raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
+    if set(size) - {"allow_growth"} != {METHODS[method].size}:
+        got = ", ".join(size) or "nothing"
+        raise SSHMLError(f"method {method!r} takes {METHODS[method].size}=...; got {got}.")
     model = copy.deepcopy(model)
     for one in layer if isinstance(layer, (list, tuple)) else [layer]:
         name = find_layer(model, one)
         dense = model.get_submodule(name)
         if not isinstance(dense, nn.Linear):
             raise SSHMLError(f"layer {name!r} is a {type(dense).__name__} already; call its to_dense() first.")
-        try:
-            new = METHODS[method].from_dense(dense, **size)
-        except TypeError:
-            expected, got = METHODS[method].size, ", ".join(size) or "nothing"
-            raise SSHMLError(f"method {method!r} takes {expected}=...; got {got}.") from None
-        if name:
-            model.set_submodule(name, new)
-        else:
-            model = new
+        new = METHODS[method].from_dense(dense, **size)
+        if dense is model:
+            return new
+        for place, module in list(model.named_modules(remove_duplicate=False)):  # a shared layer stays shared
+            if module is dense:
+                model.set_submodule(place, new)
     return model
 
 

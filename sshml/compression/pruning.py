@@ -33,7 +33,7 @@ def largest_weights(weight, keep):
 
 def _check_keep(keep, shape):
     size = shape[-2] * shape[-1]
-    if not isinstance(keep, numbers.Integral) or not 1 <= keep <= size:
+    if isinstance(keep, bool) or not isinstance(keep, numbers.Integral) or not 1 <= keep <= size:
         raise SSHMLError(f"keep {keep!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {size} weights.")
 
 

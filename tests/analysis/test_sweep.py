@@ -97,6 +97,14 @@ def test_any_module(dataset, layer):
     assert torch.equal(model(torch.ones(1, 8, 8)), model(torch.ones(1, 8, 8)))
 
 
+def test_double_precision(dataset):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 2)).double()
+    single = copy.deepcopy(model).float()
+    np.testing.assert_allclose(
+        rank_sweep(model, dataset.test).accuracy, rank_sweep(single, dataset.test).accuracy, atol=1.5 / 300
+    )
+
+
 def test_what_a_size_stores(run, dataset):
     ranks, keeps = rank_sweep(run, dataset.test), prune_sweep(run, dataset.test, keeps=[10])
     assert ranks.numbers[2] == 3 * (64 + 12)

@@ -151,6 +151,18 @@ def test_batches_and_single_chains_agree(rng):
     np.testing.assert_array_equal(states[1, 2], eigenstates(v[1, 2], w[1, 2])[1])
 
 
+def test_no_chains_have_no_states():
+    energies, states = eigenstates(np.ones((0, 3)), np.ones((0, 2)))
+    assert energies.shape == (0, 6)
+    assert states.shape == (0, 6, 6)
+
+
+@pytest.mark.parametrize("hoppings", [["a", "b"], [1j, 1.0], [[1, 2], [1]], None])
+def test_hoppings_are_real_numbers(hoppings):
+    with pytest.raises(SSHMLError, match=r"real numbers|M >= 1"):
+        eigenstates(hoppings, [1.0])
+
+
 def test_bad_input():
     with pytest.raises(SSHMLError, match="NaN"):
         eigenstates([1.0, np.nan], [1.0])

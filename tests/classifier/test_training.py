@@ -152,6 +152,11 @@ def test_bad_fits(rng):
     data = toy(rng)
     with pytest.raises(SSHMLError, match="seeds is empty"):
         fit(factory, data, data, seeds=0)
+    for seeds in (2.5, [-1], ["a"]):
+        with pytest.raises(SSHMLError, match="integers of at least 0"):
+            fit(factory, data, data, seeds=seeds)
+    with pytest.raises(SSHMLError, match="must agree"):
+        fit(factory, data, SimpleNamespace(inputs=np.ones((2, 4, 16)), labels=[0, 1]), seeds=1)
     with pytest.raises(SSHMLError, match="not finite"):
         fit(factory, data, data, TrainingSpec(learning_rate=1e30, epochs=3), seeds=1)
     flat = SimpleNamespace(inputs=np.ones((4, 64)), labels=[0, 1, 0, 1])

@@ -118,7 +118,7 @@ def test_constructor_arguments_rebuild_it(kind):
     assert again.bias is None
 
 
-@pytest.mark.parametrize("size", [0, -1, 1000, 2.5, None, "3"])
+@pytest.mark.parametrize("size", [0, -1, 1000, 2.5, None, "3", True])
 def test_sizes_out_of_range(kind, size):
     with pytest.raises(SSHMLError, match="choose 1 to"):
         kind.from_dense(dense((6, 9)), size)

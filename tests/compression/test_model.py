@@ -68,6 +68,13 @@ def test_a_bare_layer_is_a_model():
     assert isinstance(compress(nn.Linear(6, 6), 0, "svd", rank=1), LowRankLinear)
 
 
+def test_a_shared_layer_stays_shared():
+    shared = nn.Linear(6, 6)
+    small = compress(nn.Sequential(shared, nn.ReLU(), shared), 0, "svd", rank=1)
+    assert isinstance(small[0], LowRankLinear)
+    assert small[0] is small[2]
+
+
 def test_bad_input(model):
     with pytest.raises(SSHMLError, match="svd, prune"):
         compress(model, 0, "jpeg")
