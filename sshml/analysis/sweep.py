@@ -10,6 +10,7 @@ from torch import nn
 from sshml.classifier.ensemble import stack
 from sshml.classifier.loading import pick_device, resident
 from sshml.compression import find_layer
+from sshml.compression.layer import check_weight
 from sshml.compression.pruning import index_dtype
 from sshml.errors import SSHMLError
 
@@ -162,6 +163,8 @@ class _Problem:
         weight = self.models[0].get_submodule(self.layer)
         if not isinstance(weight, nn.Linear):
             raise SSHMLError(f"layer {self.layer!r} is a {type(weight).__name__}; a sweep starts from a dense layer.")
+        for model in self.models:
+            check_weight(model.get_submodule(self.layer))
         self.shape, self.itemsize, self.members = tuple(weight.weight.shape), weight.weight.itemsize, len(self.models)
         self.inputs = self.inputs.to(weight.weight.dtype)
 
@@ -220,6 +223,11 @@ class _SinglePart(_StackedPart):
             self.inputs, seen = inputs, []
             with self.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0])):
                 self.model(self.inputs)
+            if len(seen) != 1:
+                raise SSHMLError(
+                    f"layer {self.problem.layer!r} runs {len(seen)} times in one pass; a sweep needs a layer that runs"
+                    " once."
+                )
             yield seen[0][None], labels
 
     @torch.no_grad()

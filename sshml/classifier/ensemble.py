@@ -14,7 +14,7 @@ def stack(members):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
     A Sequential of Flatten, Linear and elementwise activations becomes batched matrix products; other networks go
-    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout) stack alone only.
+    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters) stack alone only.
 
     Args:
         members: networks of one architecture.
@@ -23,6 +23,8 @@ def stack(members):
         The stacked module, or None where several members cannot be vectorised. `stacked_state` reads its weights.
     """
     first = members[0]
+    if len(list(first.named_parameters(remove_duplicate=False))) > len(list(first.parameters())):
+        return _Alone(first) if len(members) == 1 else None  # a stack would untie shared parameters
     if isinstance(first, nn.Sequential) and all(map(_stacks, first)):
         return nn.Sequential(*[_stack_layer(layers) for layers in zip(*members, strict=True)])
     if not any(isinstance(module, CROSS_TALK) for module in first.modules()):

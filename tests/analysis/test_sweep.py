@@ -140,5 +140,12 @@ def test_bad_input(run, dataset):
         rank_sweep(run, dataset.test, layer=9)
     with pytest.raises(SSHMLError, match="starts from a dense layer"):
         rank_sweep(compress(run.model(), 0, "svd", rank=2), dataset.test)
+    layer = nn.Linear(64, 64)
+    with pytest.raises(SSHMLError, match="runs 2 times"):
+        rank_sweep(nn.Sequential(nn.Flatten(), layer, nn.ReLU(), layer), dataset.test)
+    broken = run.model()
+    broken[1].weight.data[0, 0] = torch.nan
+    with pytest.raises(SSHMLError, match="NaN"):
+        rank_sweep([run.model(), broken], dataset.test)
     with pytest.raises(SSHMLError, match="do not match"):
         rank_sweep(run, SimpleNamespace(inputs=np.ones((0, 8, 8)), labels=np.ones(0, int)))

@@ -56,6 +56,15 @@ def test_members_are_copied():
     assert member[1].weight.abs().max() > 0
 
 
+def test_shared_parameters_stay_shared():
+    def factory():
+        layer = nn.Linear(4, 4)
+        return nn.Sequential(layer, nn.ReLU(), layer)
+
+    assert stack([factory(), factory()]) is None
+    assert len(list(stack([factory()]).parameters())) == 2
+
+
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(4), nn.Dropout(0.5)])
 def test_cross_talk_is_not_vectorised(layer):
     def factory():
