@@ -14,7 +14,8 @@ def stack(members):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
     A Sequential of Flatten, Linear and elementwise activations becomes batched matrix products; other networks go
-    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters) stack alone only.
+    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters) stack alone
+    only.
 
     Args:
         members: networks of one architecture.
