@@ -23,7 +23,9 @@ UsageError = typer.BadParameter.__base__
 
 def main():
     """Run the command line; what a user can mend is one line on stderr and exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # so that temporary files are removed
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (SSHMLError, UsageError) as error:
@@ -138,6 +140,7 @@ def train(
     from sshml.dataset import open_dataset
     from sshml.files import refuse_existing
 
+    _refuse_same(run, data)
     refuse_existing(run, force)
     dataset = open_dataset(data)
     try:
@@ -174,7 +177,9 @@ def compress(
     size = _choose("method", method, {"svd": {"rank": rank}, "prune": {"keep": keep}})
     if None in size.values():
         raise SSHMLError(f"method {method} needs --{next(iter(size))}.")
+    _refuse_same(out, run, data)
     trained = _load(run)
+    split = None if data is None else _dataset_for(trained, data).test
     small = compress_run(trained, _layer(layer), method, **size)
     save_run(small, out, force)
     before, after = trained.model(), small.model()
@@ -182,8 +187,7 @@ def compress(
         f"{out}: {n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)}"
         " bytes per network"
     )
-    if data is not None:
-        split = _dataset_for(trained, data).test
+    if split is not None:
         print(f"test accuracy {spread(trained.accuracy(split))} -> {spread(small.accuracy(split))}")
 
 
@@ -204,8 +208,10 @@ def sweep(
     from sshml.files import refuse_existing, write_csv
 
     measure = _choose("method", method, {"svd": rank_sweep, "prune": prune_sweep})
+    _refuse_same(out, run, data, plot)
     refuse_existing(out, force)
     if plot is not None:
+        _refuse_same(plot, run, data)
         _refuse_figure(plot, force)
     trained = _load(run)
     dataset = _dataset_for(trained, data)
@@ -246,11 +252,12 @@ def select(
     from sshml.compression import linear_layers
     from sshml.plotting import new_figure, plot_score, plot_shares, plot_vector
 
+    _refuse_same(out, run, data)
     _refuse_figure(out, force)
     trained = _load(run)
     dataset = _dataset_for(trained, data)
     with waiting("singular vectors"):
-        found = measure(trained, dataset, _layer(layer))
+        found = measure(trained, dataset, _layer(layer), vectors=1)
     uniform = f"uniform {2 / dataset.spec.sites:.3f}"
     rows = [("share of |v1|² on the edge sites", spread(found.edge_share[:, 0]), uniform)]
     if found.view != "projector":
@@ -338,7 +345,17 @@ def _choose(what, name, choices):
 
 
 def _layer(text):
-    return int(text) if text.lstrip("-").isdigit() else text
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _refuse_same(out, *others):
+    """Raise where an output would replace an input or another output."""
+    for other in filter(None, others):
+        if out.resolve() == other.resolve():
+            raise SSHMLError(f"{out} is named twice; give the output a name of its own.")
 
 
 def _refuse_figure(path, force):

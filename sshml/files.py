@@ -143,16 +143,24 @@ def open_hdf5(path, file_format, version):
         reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
         raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
     with file:
-        found = file.attrs.get("format")
-        if found != file_format:
+        found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
+        if not isinstance(found, str) or found != file_format:
             what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
             raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
-        found = file.attrs.get("format_version")
-        if not 1 <= int(found or 0) <= version:
+        if not hasattr(number, "__index__") or not 1 <= number <= version:
             raise SSHMLError(
-                f"{path} has {file_format} version {found}; this release reads versions 1 to {version}: upgrade sshml."
+                f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade sshml."
             )
         yield file
+
+
+def read_attribute(file, name):
+    """Return an attribute of a file's root as text or number, None where it is absent or cannot be read."""
+    try:
+        value = file.attrs.get(name)
+    except (KeyError, OSError, RuntimeError):
+        return None
+    return value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
 
 
 def write_csv(path, rows, force=False):

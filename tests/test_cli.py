@@ -148,6 +148,11 @@ BAD = {
     "flip abs": (("train", "chains.h5", "x.h5", "--view", "abs", "--flip-signs"), "no meaning"),
     "figure format": (("select", "run.h5", "chains.h5", "--out", "x.docx"), "figure format"),
     "other chains": (("sweep", "run.h5", "long.h5", "--out", "x.csv"), "trained on 8 sites"),
+    "output is input": (("train", "chains.h5", "chains.h5", "--force"), "named twice"),
+    "plot is table": (("sweep", "run.h5", "chains.h5", "--out", "x.png", "--plot", "x.png"), "named twice"),
+    "layer in words": (("sweep", "run.h5", "chains.h5", "--out", "x.csv", "--layer", "--5"), "not a linear layer"),
+    "data of another size": (("compress", "run.h5", "x.h5", "--rank", "2", "--data", "long.h5"), "trained on 8"),
+    "other device": (("train", "chains.h5", "x.h5", "--device", "mps"), "auto, cpu or cuda"),
     "one seed": (("reproduce", "--seeds", "1"), "at least 2"),
     "experiment": (("reproduce", "perpetuum"), "perpetuum"),
 }

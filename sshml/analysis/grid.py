@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sshml.classifier.loading import resident
+from sshml.compression.layer import check_weight
 from sshml.errors import SSHMLError
 
 LANES = 128
@@ -54,10 +55,11 @@ def rank_grid(models, split, ranks=None, view=None):
 
 
 def _three_layers(model):
-    layers = [layer for layer in model.children() if not isinstance(layer, nn.Flatten)]
+    children = model if isinstance(model, nn.Sequential) else model.children()
+    layers = [layer for layer in children if not isinstance(layer, nn.Flatten)]
     kinds = [type(layer) for layer in layers]
     if (
-        not isinstance(model, nn.Sequential)
+        type(model).forward is not nn.Sequential.forward
         or kinds[0::2] != [nn.Linear] * 3
         or len(kinds) != 5
         or kinds[1] is not kinds[3]
@@ -72,6 +74,8 @@ def _three_layers(model):
 
 @torch.no_grad()
 def _grid_of_one(one, two, three, activation, inputs, labels, report):
+    for layer in (one, two, three):
+        check_weight(layer)
     u1, s1, vh1 = torch.linalg.svd(one.weight, full_matrices=False)
     u2, s2, vh2 = torch.linalg.svd(two.weight, full_matrices=False)
     width = len(report)

@@ -66,6 +66,8 @@ def select(run, dataset, layer=0, vectors=4, limit=4000):
     if f"{name}.weight" not in run.weights:
         raise SSHMLError(f"layer {name!r} holds no dense weight; selection needs an uncompressed run.")
     weight = run.weights[f"{name}.weight"].double().numpy()
+    if not np.isfinite(weight).all():
+        raise SSHMLError(f"layer {name!r} holds NaN or infinite weights; train the run again.")
     sites = dataset.spec.sites
     if weight.shape[-1] != sites**2:
         raise SSHMLError(

@@ -186,7 +186,7 @@ class _StackedPart:
 
     def __init__(self, problem, stacked):
         self.problem, self.members = problem, slice(None)
-        position = [name for name, _ in stacked.named_children()].index(problem.layer)
+        position = list(stacked._modules).index(problem.layer)
         self.before, layer, self.behind = stacked[:position], stacked[position], stacked[position + 1 :]
         self.weight, self.bias = layer.weight.detach(), layer.bias
 
@@ -232,7 +232,7 @@ class _SinglePart(_StackedPart):
 
     @torch.no_grad()
     def hits(self, z, labels):
-        self.module.forward = lambda _: z[0]
+        self.module.forward = lambda _: z[0].clone()  # z goes on to the next rank, whatever the model does to it
         hits = (self.model(self.inputs).argmax(-1) == labels).sum()
         del self.module.forward
         return hits[None].cpu().numpy()

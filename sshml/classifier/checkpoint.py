@@ -69,14 +69,19 @@ def load_run(path, factory=None, layers=None):
                 {name: torch.from_numpy(np.asarray(array[()])) for name, array in file[group].items()}
                 for group in ("weights", "initial")
             )
-        except (KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+            data = file.attrs.get("data")
+        except SSHMLError:
+            raise
+        except (AttributeError, KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise SSHMLError(f"{path} is a damaged {FORMAT} file: {error}.") from None
-        data = file.attrs.get("data")
+    shapes = [np.shape(a)[:1] for a in (seeds, epoch, *weights.values(), *initial.values(), *history.values())]
+    if not isinstance(network, dict) or len(set(shapes)) != 1 or shapes[0] in ((), (0,)):
+        raise SSHMLError(f"{path} is a damaged {FORMAT} file: its arrays have {sorted(set(shapes))} members.")
     factory = factory or _factory(network, layers or {}, path)
     run = Run(factory, seeds, weights, initial, history, epoch, training, data)
     try:
         run.model(len(run) - 1)
-    except (RuntimeError, IndexError, KeyError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SSHMLError(f"{path}: /weights do not fit the network {network.get('class')}: {reason}") from None
     return run

@@ -1,6 +1,7 @@
 """Many networks of one architecture as one module, so that all of them train at once."""
 
 import copy
+from collections import OrderedDict
 
 import torch
 from torch import nn
@@ -14,8 +15,8 @@ def stack(members):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
     A Sequential of Flatten, Linear and elementwise activations becomes batched matrix products; other networks go
-    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters) stack alone
-    only.
+    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters, buffers
+    outside the state_dict) stack alone only.
 
     Args:
         members: networks of one architecture.
@@ -24,13 +25,15 @@ def stack(members):
         The stacked module, or None where several members cannot be vectorised. `stacked_state` reads its weights.
     """
     first = members[0]
-    if len(list(first.named_parameters(remove_duplicate=False))) > len(list(first.parameters())):
-        return _Alone(first) if len(members) == 1 else None  # a stack would untie shared parameters
-    if isinstance(first, nn.Sequential) and all(map(_stacks, first)):
-        return nn.Sequential(*[_stack_layer(layers) for layers in zip(*members, strict=True)])
-    if not any(isinstance(module, CROSS_TALK) for module in first.modules()):
-        return _VmapStack(members)
-    return _Alone(first) if len(members) == 1 else None
+    names = [name for name, _ in first.named_parameters(remove_duplicate=False)]
+    shared = len(names) > len(list(first.parameters()))  # a stack would untie them
+    hidden = {*names, *dict(first.named_buffers())} - set(first.state_dict())
+    if shared or hidden or any(isinstance(module, CROSS_TALK) for module in first.modules()):
+        return _Alone(first) if len(members) == 1 else None
+    if type(first).forward is nn.Sequential.forward and all(map(_stacks, first)):
+        layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
+        return nn.Sequential(OrderedDict(zip(first._modules, layers, strict=True)))
+    return _VmapStack(members)
 
 
 def stacked_state(stacked):
@@ -45,9 +48,8 @@ class StackedLinear(nn.Module):
 
     def __init__(self, layers):
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        has_bias = layers[0].bias is not None
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])) if has_bias else None
+        self.weight = _stack_parameters([layer.weight for layer in layers])
+        self.bias = None if layers[0].bias is None else _stack_parameters([layer.bias for layer in layers])
 
     def forward(self, x):
         """Return x W^T + b member by member, (member, sample, in) -> (member, sample, out)."""
@@ -107,6 +109,11 @@ class _Alone(nn.Module):
         return self.member(x[0])[None]
 
 
+def _stack_parameters(parameters):
+    stacked = torch.stack([parameter.detach() for parameter in parameters])
+    return nn.Parameter(stacked, requires_grad=parameters[0].requires_grad)
+
+
 def _stacks(layer):
     flatten = type(layer) is nn.Flatten and layer.start_dim == 1 and layer.end_dim == -1
     return flatten or type(layer) in (nn.Linear, *ELEMENTWISE)
@@ -115,4 +122,7 @@ def _stacks(layer):
 def _stack_layer(layers):
     if type(layers[0]) is nn.Linear:
         return StackedLinear(layers)
-    return nn.Flatten(2) if type(layers[0]) is nn.Flatten else copy.deepcopy(layers[0])
+    layer = nn.Flatten(2) if type(layers[0]) is nn.Flatten else copy.deepcopy(layers[0])
+    if hasattr(layer, "inplace"):
+        layer.inplace = False  # the inputs may be shared between the members
+    return layer

@@ -18,6 +18,8 @@ def pick_device(device="auto"):
         found = torch.device(device)
     except RuntimeError:
         raise SSHMLError(f"device {device!r} is unknown; choose auto, cpu or cuda.") from None
+    if found.type not in ("cpu", "cuda"):
+        raise SSHMLError(f"device {device!r} is not supported; choose auto, cpu or cuda.")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise SSHMLError("device 'cuda' was asked for but torch sees no CUDA device; use --device cpu or auto.")
     return found

@@ -27,6 +27,11 @@ class CompressedLinear(nn.Module, abc.ABC):
     def to_weight(self):
         """Return the dense weight (out, in) that the layer stands for."""
 
+    @property
+    def weight(self):
+        """The dense weight (out, in), for modules that read the weight of their layers."""
+        return self.to_weight()
+
     def config(self):
         """Return the constructor's arguments as plain data."""
         return {

@@ -61,7 +61,7 @@ class LowRankLinear(CompressedLinear):
     def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)
         check_rank(rank, (out_features, in_features))
-        self.rank = rank
+        self.rank = int(rank)
         self.left = nn.Parameter(torch.zeros(out_features, rank, device=device, dtype=dtype))
         self.right = nn.Parameter(torch.zeros(rank, in_features, device=device, dtype=dtype))
 

@@ -59,7 +59,7 @@ class MaskedLinear(CompressedLinear):
     def __init__(self, in_features, out_features, keep, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)
         _check_keep(keep, (out_features, in_features))
-        self.keep = keep
+        self.keep = int(keep)
         self.values = nn.Parameter(torch.zeros(keep, device=device, dtype=dtype))
         self.register_buffer("indices", torch.arange(keep, device=device).to(index_dtype(out_features * in_features)))
 

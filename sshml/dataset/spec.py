@@ -45,7 +45,7 @@ class Hopping:
             return value
         try:
             parts = value.split(":") if isinstance(value, str) else value
-            parts = tuple(parts) if isinstance(parts, (list, tuple)) else (parts,)
+            parts = tuple(p for p in parts if p is not None) if isinstance(parts, (list, tuple)) else (parts,)
             if not 1 <= len(parts) <= 3 or (len(parts) == 3 and int(parts[2]) != float(parts[2])):
                 raise ValueError
             numbers = [float(part) for part in parts[:2]] + [int(part) for part in parts[2:]]
@@ -120,6 +120,9 @@ class DatasetSpec:
         for name, choices in (("boundary", BOUNDARIES), ("gauge", GAUGES)):
             if getattr(self, name) not in choices:
                 raise SSHMLError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}.")
+        scale = max(*(abs(x) for h in (self.v, self.w) for x in (h.low, h.high)), self.disorder_v, self.disorder_w)
+        if not 1e-30 <= scale <= 1e30:
+            raise SSHMLError(f"the largest hopping is {scale:g}; states on disk are float32: choose 1e-30 to 1e30.")
         self._check_distinct()
 
     @property
@@ -173,5 +176,5 @@ class DatasetSpec:
             return cls(**hoppings, **fields)
         except SSHMLError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise SSHMLError(f"the spec is not a dataset spec ({error}); expected the JSON of DatasetSpec.") from None

@@ -11,7 +11,7 @@ from sshml.chain.hamiltonian import hamiltonian
 from sshml.chain.winding import log_margin, winding_number
 from sshml.dataset.spec import SPLITS, DatasetSpec
 from sshml.errors import GapClosedError, SSHMLError
-from sshml.files import new_file, open_hdf5
+from sshml.files import new_file, open_hdf5, read_attribute
 
 FORMAT, FORMAT_VERSION = "sshml-dataset", 1
 BLOCK_BYTES = 2**20
@@ -158,7 +158,7 @@ def open_dataset(path):
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
         try:
             spec = DatasetSpec.from_json(file.attrs["spec"])
-        except KeyError:
+        except (KeyError, OSError, RuntimeError):
             raise SSHMLError(f"{path}: / lacks the attribute 'spec'.") from None
         except SSHMLError as error:
             raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
@@ -166,13 +166,13 @@ def open_dataset(path):
             for name, (shape, dtype) in layout(spec).items():
                 where, expected = f"/{split}/{name}", (getattr(spec, split), *shape)
                 found = file.get(where)
-                if found is None or not hasattr(found, "dtype"):
+                if found is None or not hasattr(found, "shape"):
                     raise SSHMLError(f"{path}: {where} is missing; expected {np.dtype(dtype)} {expected}.")
                 if found.shape != expected or found.dtype != dtype:
                     raise SSHMLError(
                         f"{path}: {where} is {found.dtype} {found.shape}; expected {np.dtype(dtype)} {expected}."
                     )
-        return Dataset(path, spec, str(file.attrs.get("created_by", "unknown")))
+        return Dataset(path, spec, str(read_attribute(file, "created_by") or "unknown"))
 
 
 def check(path, progress=None):
@@ -222,6 +222,8 @@ def _broken_rules(arrays, boundary):
     scale = np.maximum(np.abs(v).max(axis=1), np.abs(w).max(axis=1))[:, None]
     norm = np.einsum("bls,bls->bl", states, states)
     yield "states", "is not of unit norm at some level", (np.abs(norm - 1) > TOLERANCE).any(axis=1)
+    gram = states @ np.swapaxes(states, 1, 2) - np.eye(states.shape[1])  # b level [site], b [site] level
+    yield "states", "has levels that are not orthogonal", (np.abs(gram) > TOLERANCE).any(axis=(1, 2))
     yield "energies", "does not ascend", (np.diff(energies, axis=1) < 0).any(axis=1)
     # b level [site], b [site] site'
     residual = np.abs(states @ hamiltonian(v, w, boundary) - energies[..., None] * states).max(axis=-1)

@@ -67,6 +67,26 @@ def test_some_ranks_are_those_of_all(run, dataset):
     np.testing.assert_array_equal(some.accuracy, everything.accuracy[:, [1, 6]])
 
 
+class InPlace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 9), nn.Linear(9, 2)
+
+    def forward(self, x):
+        return self.second(torch.relu_(self.first(x.flatten(1))))
+
+
+@pytest.mark.parametrize(
+    "model", [InPlace(), nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.ReLU(inplace=True), nn.Linear(9, 2))]
+)
+def test_activations_in_place(dataset, model):
+    name = "first" if isinstance(model, InPlace) else "1"
+    found = rank_sweep(model, dataset.test, 0)
+    np.testing.assert_allclose(
+        found.accuracy[0], naive_ranks(model, dataset.test, name, found.sizes.tolist()), atol=1.5 / 300
+    )
+
+
 class Residual(nn.Module):
     """A network that is no Sequential, with a layer that sees a sequence."""
 

@@ -68,7 +68,14 @@ DAMAGE = {
     "missing weight": (lambda f: f["weights"].__delitem__("1.weight"), "do not fit"),
     "no network": (lambda f: f.attrs.__delitem__("network"), "damaged"),
     "bad json": (lambda f: f.attrs.__setitem__("training", "{"), "damaged"),
-    "fewer members": (lambda f: (f.pop("seeds"), f.__setitem__("seeds", np.arange(5))), "do not fit"),
+    "more seeds": (lambda f: (f.pop("seeds"), f.__setitem__("seeds", np.arange(5))), "damaged"),
+    "no seeds": (lambda f: (f.pop("seeds"), f.__setitem__("seeds", np.arange(0))), "damaged"),
+    "array for a group": (lambda f: (f.pop("history"), f.__setitem__("history", 5)), "damaged"),
+    "network as number": (lambda f: f.attrs.__setitem__("network", "5"), "damaged"),
+    "network arguments": (
+        lambda f: f.attrs.__setitem__("network", '{"class": "MLP", "arguments": {"widths": 5}}'),
+        "do not fit",
+    ),
     "unknown network": (lambda f: f.attrs.__setitem__("network", '{"class": "Transformer"}'), "pass factory="),
 }
 

@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -6,9 +8,19 @@ from sshml.classifier import MLP, stack
 from sshml.classifier.ensemble import stacked_state
 from sshml.compression import compress
 
+
+class Doubled(nn.Sequential):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
 NETWORKS = {
     "mlp": lambda: MLP((12, 7, 5, 3)),
     "tanh": lambda: MLP((12, 7, 3), "tanh"),
+    "named, in place": lambda: nn.Sequential(
+        OrderedDict(a=nn.ReLU(inplace=True), f=nn.Flatten(), b=nn.Linear(12, 4), c=nn.ReLU(True), d=nn.Linear(4, 3))
+    ),
+    "own forward": lambda: Doubled(nn.Flatten(), nn.Linear(12, 3)),
     "no bias": lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 4, bias=False), nn.ReLU(), nn.Linear(4, 3)),
     "conv": lambda: nn.Sequential(
         nn.Unflatten(1, (1, 3)), nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)
@@ -63,6 +75,19 @@ def test_shared_parameters_stay_shared():
 
     assert stack([factory(), factory()]) is None
     assert len(list(stack([factory()]).parameters())) == 2
+
+
+def test_frozen_parameters_stay_frozen():
+    member = MLP((4, 3, 2))
+    member[1].weight.requires_grad_(False)
+    frozen = {name: p.requires_grad for name, p in stack([member, member]).named_parameters()}
+    assert frozen == {"1.weight": False, "1.bias": True, "3.weight": True, "3.bias": True}
+
+
+def test_buffers_outside_the_state_dict_are_not_vectorised():
+    member = nn.Sequential(nn.Linear(4, 2))
+    member.register_buffer("k", torch.ones(1), persistent=False)
+    assert stack([member, member]) is None
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(4), nn.Dropout(0.5)])

@@ -68,6 +68,12 @@ def test_a_bare_layer_is_a_model():
     assert isinstance(compress(nn.Linear(6, 6), 0, "svd", rank=1), LowRankLinear)
 
 
+def test_inside_a_transformer():
+    model = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    for layer in ("linear1", "self_attn.out_proj"):
+        assert compress(model, layer, "svd", rank=2)(torch.rand(1, 3, 8)).shape == (1, 3, 8)
+
+
 def test_a_shared_layer_stays_shared():
     shared = nn.Linear(6, 6)
     small = compress(nn.Sequential(shared, nn.ReLU(), shared), 0, "svd", rank=1)

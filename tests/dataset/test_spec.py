@@ -64,6 +64,8 @@ def test_json_round_trip(spec):
         ({"disorder_w": "much"}, "disorder_w"),
         ({"boundary": "mobius"}, "choose one of open, periodic"),
         ({"gauge": "landau"}, "choose one of fixed, random"),
+        ({"v": "0:1e39"}, "float32"),
+        ({"v": "0:1e-46", "w": "0:1e-46"}, "float32"),
         ({"v": 1, "w": 1}, "one single chain"),
         ({"v": 1, "w": 2}, "one single chain"),
         ({"v": "0:1:3", "w": 1}, "refine the grid"),

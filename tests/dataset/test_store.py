@@ -100,6 +100,10 @@ MUTATIONS = {
     "one NaN hopping": (set_value("test/v", (5, 0), np.nan), "/test/v sample 5 holds NaN"),
     "infinite energy": (set_value("valid/energies", (0, 0), -np.inf), "/valid/energies sample 0 holds NaN or inf"),
     "norm": (set_value("train/states", (1, 2, 3), 3.0), "/train/states sample 1 is not of unit norm"),
+    "level twice": (
+        lambda f: [f[f"train/{a}"].__setitem__((2, 1), f[f"train/{a}"][2, 0]) for a in ("states", "energies")],
+        "/train/states sample 2 has levels that are not orthogonal",
+    ),
     "order": (set_value("train/energies", (2, 0), 9.0), "/train/energies sample 2 does not ascend"),
     "foreign hopping": (set_value("train/w", (4, 1), 0.123), "/train/states sample 4 does not solve"),
     "swapped states": (
@@ -116,6 +120,9 @@ MUTATIONS = {
     "group for an array": (lambda f: (f.pop("test/v"), f.create_group("test/v")), "/test/v is missing"),
     "format": (set_attribute("format", "sshml-run"), "is a sshml-run file"),
     "version": (set_attribute("format_version", 99), "version 99"),
+    "version as text": (set_attribute("format_version", "one"), "version one"),
+    "format as array": (set_attribute("format", np.arange(3)), "without the attribute"),
+    "spec that is no table": (set_attribute("spec", "5"), "attribute 'spec'"),
     "spec": (set_attribute("spec", "{}"), "attribute 'spec'"),
     "no spec": (lambda file: file.attrs.__delitem__("spec"), "lacks the attribute 'spec'"),
     "other size": (set_attribute("spec", DatasetSpec(cells=3, train=13, valid=4, test=6).to_json()), "expected"),
