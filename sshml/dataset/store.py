@@ -178,7 +178,7 @@ def open_dataset(path):
 def check(path, progress=None):
     """Check a dataset file against every rule of the format; return the `Dataset` when all hold.
 
-    Format, shapes and dtypes; then sample by sample: finite, unit norm, energies ascending, H psi = E psi for the
+    Format, shapes and dtypes; then sample by sample: finite, orthonormal, energies ascending, H psi = E psi for the
     stored hoppings (rounding up to 1e-5 of the largest hopping), margin and label as the hoppings say; and no
     chain twice.
 
