@@ -53,18 +53,29 @@ def generate(
     cells: Annotated[int, typer.Option(help="Cells M of a chain; it has 2 M sites.")] = 8,
     v: Annotated[str, typer.Option(help="Intracell hopping: 0.5, a range 0:1, or a grid 0:2:21.")] = "0:1",
     w: Annotated[str, typer.Option(help="Intercell hopping, like --v.")] = "0:1",
-    disorder_v: Annotated[float, typer.Option(help="Width of the uniform disorder added to every v.")] = 0.0,
-    disorder_w: Annotated[float, typer.Option(help="Width of the uniform disorder added to every w.")] = 0.0,
+    disorder_v: Annotated[float, typer.Option(help="Disorder strength of v, see --law.")] = 0.0,
+    disorder_w: Annotated[float, typer.Option(help="Disorder strength of w.")] = 0.0,
     boundary: Annotated[str, typer.Option(help="open or periodic.")] = "open",
     gauge: Annotated[str, typer.Option(help="Signs of the states: random or fixed.")] = "random",
     train: Annotated[int, typer.Option(help="Training chains.")] = 16000,
     valid: Annotated[int, typer.Option(help="Validation chains.")] = 2000,
     test: Annotated[int, typer.Option(help="Test chains.")] = 10000,
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 0,
+    law: Annotated[str, typer.Option(help="Law of the disorder: uniform, normal or multiplicative.")] = "uniform",
+    j3: Annotated[str | None, typer.Option(help="Longer-range hopping A_m-B_m+1, like --v.")] = None,
+    j4: Annotated[str | None, typer.Option(help="Longer-range hopping B_m-A_m+2, like --v.")] = None,
+    disorder_j3: Annotated[float, typer.Option(help="Disorder strength of j3.")] = 0.0,
+    disorder_j4: Annotated[float, typer.Option(help="Disorder strength of j4.")] = 0.0,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Store hoppings and labels; make states on reading.")
+    ] = False,
+    shard_size: Annotated[int | None, typer.Option(help="Chains per shard; one file if not given.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes on this machine; they make shards.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler; its workers make shards.")] = None,
     force: Force = False,
 ):
-    """Generate a dataset of SSH chains."""
-    from sshml.dataset import DatasetSpec
+    """Generate a dataset of SSH chains; an interrupted one in shards goes on where it stopped."""
+    from sshml.dataset import DatasetSpec, open_dataset
     from sshml.dataset import generate as make
 
     spec = DatasetSpec(
@@ -79,10 +90,19 @@ def generate(
         valid=valid,
         test=test,
         seed=seed,
+        law=law,
+        j3=j3,
+        j4=j4,
+        disorder_j3=disorder_j3,
+        disorder_j4=disorder_j4,
     )
+    how = {"recipe": recipe, "shard_size": shard_size, "workers": workers, "scheduler": scheduler}
     with progress_bars() as bar:
-        make(spec, out, force, bar("chains"))
-    print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {out.stat().st_size / 2**20:.1f} MiB")
+        make(spec, out, force, bar("chains"), **how)
+    files = open_dataset(out).files
+    size = sum(file.stat().st_size for file in files) / 2**20
+    shards = f" in {len(files) - 1} shards" if len(files) > 1 else ""
+    print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {size:.1f} MiB{shards}")
 
 
 @app.command()
@@ -375,3 +395,7 @@ def _save(figure, path, force):
 
     with new_file(path, force) as partial:
         figure.savefig(partial, dpi=200)
+
+
+if __name__ == "__main__":
+    main()

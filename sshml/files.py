@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import platform
 import re
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 from sshml.errors import SSHMLError
@@ -25,13 +27,10 @@ def new_file(path, force=False, size=0):
     path = Path(path)
     refuse_existing(path, force)
     with _disk_errors(path), _parents(path):
-        free = shutil.disk_usage(path.parent).free
-        if size > free:
-            raise SSHMLError(
-                f"{path} needs {size / 2**20:.0f} MiB and its disk has {free / 2**20:.0f} MiB free; no space left on"
-                " device."
-            )
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
+        refuse_full(path, size)
+        _remove_stale(path)
+        suffix = ".partial" + path.suffix
+        handle, name = tempfile.mkstemp(prefix=f"{_prefix(path)}{os.getpid()}.", suffix=suffix, dir=path.parent)
         os.close(handle)
         partial = Path(name)
         try:
@@ -40,10 +39,60 @@ def new_file(path, force=False, size=0):
             umask = os.umask(0)
             os.umask(umask)
             partial.chmod(0o666 & ~umask)
-            refuse_existing(path, force)
-            partial.replace(path)
+            if force:
+                partial.replace(path)
+            else:
+                _name_exclusively(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _name_exclusively(partial, path):
+    """Give a file its name unless another process has used the name meanwhile."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        refuse_existing(path)
+    except OSError:  # a file system without hard links
+        refuse_existing(path)
+        partial.replace(path)
+
+
+def _prefix(path):
+    return f".{path.name}.{platform.node()}-"
+
+
+def _remove_stale(path):
+    """Remove the temporary files of `path` that processes of this machine left when they were killed."""
+    for left in path.parent.glob(f"{_prefix(path)}*.partial*"):
+        process = left.name[len(_prefix(path)) :].split(".")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def remove_partials(folder):
+    """Remove all temporary files in a folder that no other process is writing to."""
+    for left in folder.glob(".*.partial*"):
+        left.unlink(missing_ok=True)
+
+
+def refuse_full(path, size):
+    """Raise where `size` bytes do not fit on the disk of `path`."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise SSHMLError(
+            f"{path} needs {size / 2**20:.0f} MiB and its disk has {free / 2**20:.0f} MiB free: no space left."
+        )
 
 
 @contextlib.contextmanager
@@ -129,7 +178,8 @@ def open_hdf5(path, file_format, version):
         version: newest readable "format_version".
 
     Raises:
-        SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version.
+        SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
+            within the block finds damage.
     """
     import h5py
 
@@ -137,28 +187,69 @@ def open_hdf5(path, file_format, version):
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     try:
+        _refuse_broken_seal(path)
         file = h5py.File(path, "r")
     except OSError as error:
         known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
         reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
         raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
-    with file:
-        found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
-        if not isinstance(found, str) or found != file_format:
-            what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
-            raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
-        if not hasattr(number, "__index__") or not 1 <= number <= version:
-            raise SSHMLError(
-                f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade sshml."
-            )
-        yield file
+    try:
+        with file:
+            found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
+            if not isinstance(found, str) or found != file_format:
+                what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
+                raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
+            if not hasattr(number, "__index__") or not 1 <= number <= version:
+                raise SSHMLError(
+                    f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
+                    " sshml."
+                )
+            yield file
+    except SSHMLError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:  # what h5py makes of lost bytes
+        raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
+
+
+def new_hdf5(path):
+    """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums."""
+    import h5py
+
+    return h5py.File(path, "w", libver=("v110", "v110"))
+
+
+SEAL = b"sshml-seal"
+
+
+def seal(path):
+    """Append a checksum of all its bytes to a small file; `open_hdf5` verifies it before HDF5 sees the file.
+
+    HDF5 itself can crash on lost bytes where its structures carry no checksum, as those of virtual datasets.
+    """
+    data = path.read_bytes()
+    path.write_bytes(data + SEAL + zlib.crc32(data).to_bytes(4, "little"))
+
+
+def _refuse_broken_seal(path):
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - len(SEAL) - 4))
+        end = file.read()
+        if end[:-4] == SEAL:
+            file.seek(0)
+            if zlib.crc32(file.read(size - len(end))) != int.from_bytes(end[-4:], "little"):
+                raise SSHMLError(f"{path} is damaged: its bytes differ from their checksum.")
+
+
+def _one_line(error):
+    return " ".join(str(error).split())
 
 
 def read_attribute(file, name):
     """Return an attribute of a file's root as text or number, None where it is absent or cannot be read."""
     try:
         value = file.attrs.get(name)
-    except (KeyError, OSError, RuntimeError):
+    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError):
         return None
     return value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
 

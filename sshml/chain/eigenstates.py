@@ -2,19 +2,28 @@
 
 h y = sigma x gives the levels -sigma and +sigma with states (x, -y)/sqrt(2) and (x, +y)/sqrt(2). The two
 mid-gap states of a topological chain are thus the chiral partners, however small their splitting.
+
+Three solvers stand behind one function: the closed form for clean open chains, bidiagonal kernels for disordered open
+ones, and batched LAPACK for everything else, and for every chain that a kernel cannot certify.
 """
 
 import math
 
 import numpy as np
 
-from sshml.chain.hamiltonian import as_hoppings, block
+from sshml.chain.hamiltonian import as_hoppings, as_longer, block
+from sshml.errors import SSHMLError
 
 DEGENERATE = 1e-11
-"""Singular values closer than this fraction of the largest count as one degenerate level."""
+"""Singular values closer than this fraction of the largest count as one degenerate level for LAPACK."""
+
+SOLVERS = ("auto", "kernels", "svd")
+
+KERNEL_BATCH = 64
+"""Chains from which on "auto" takes the kernels, which work on as many at a time."""
 
 
-def eigenstates(v, w, boundary="open"):
+def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, solver="auto"):
     """Return all energies and states of each chain.
 
     H psi = E psi through h = X diag(sigma) Y^T: E = -+sigma, psi = (x on A, -+y on B)/sqrt(2).
@@ -24,20 +33,29 @@ def eigenstates(v, w, boundary="open"):
     - Degenerate levels (clean rings, v = 0, w = 0; spacing under 1e-11 of the largest |E|) get the basis that
       Gram-Schmidt makes of the projected sites A1, A2, ... in order: standing waves with an antinode on A1 for
       a ring, single dimers from left to right for v = 0 or w = 0. A degenerate zero level does the same on B.
+      The small levels of open chains without zero hoppings are told apart to their own relative accuracy.
     - Where the smallest sigma is lost in rounding (under 1e-11 of the largest), which of the two partners lies
       above zero follows from sign(det X det Y) = sign(det h), with det h = prod v on an open chain and
       prod v - (-1)^M prod w on a ring; an exact zero counts as the limit from positive hoppings.
+
+    Energies and states do not depend on the other chains of the batch; between the solvers they differ in rounding.
 
     Args:
         v: intracell hoppings, shape (..., M), M >= 1.
         w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic, in the same energy unit.
         boundary: "open" or "periodic".
+        j3: longer-range hoppings A_m-B_{m+1}, shapes as in `sshml.chain.as_longer`.
+        j4: the same for the bonds B_m-A_{m+2}.
+        dtype: of the states, float64 or float32; all is computed in float64.
+        solver: "svd" (batched LAPACK), "kernels" (compiled; open chains without j3 and j4, the others by LAPACK), or
+            "auto", the kernels for 64 open chains or more.
 
     Returns:
-        (energies, states): float64 arrays of shape (..., level), ascending, and (..., level, site), unit norm.
+        (energies, states): float64 array of shape (..., level), ascending, and array of `dtype`, shape
+        (..., level, site), unit norm.
 
     Raises:
-        SSHMLError: shapes that do not match, NaN or infinite hoppings, an unknown boundary.
+        SSHMLError: shapes that do not match, NaN or infinite hoppings, an unknown boundary or solver.
 
     >>> energies, states = eigenstates([3.0], [])
     >>> energies
@@ -47,24 +65,91 @@ def eigenstates(v, w, boundary="open"):
            [0.707, 0.707]])
     """
     v, w = as_hoppings(v, w, boundary)
+    longer = as_longer(j3, j4, v, boundary)
+    if solver not in SOLVERS:
+        raise SSHMLError(f"solver {solver!r} is unknown; choose one of {', '.join(SOLVERS)}.")
+    if np.dtype(dtype) not in (np.float64, np.float32):
+        raise SSHMLError(f"dtype {np.dtype(dtype)} is not supported; choose float64 or float32.")
     batch, cells = v.shape[:-1], v.shape[-1]
     chains = math.prod(batch)
-    h = block(v, w, boundary).reshape(chains, cells, cells)
-    x, sigma, y = np.linalg.svd(h)
-    x = np.swapaxes(x, -1, -2)  # chain, singular value, cell
-    _resolve_degenerate(x, sigma, y)
-    _order_mid_gap_pair(x, sigma, y, v.reshape(chains, cells), w.reshape(chains, w.shape[-1]))
-
-    energies = np.concatenate([-sigma, sigma[:, ::-1]], axis=-1)
-    states = np.empty((len(h), 2 * cells, 2 * cells))
-    states[:, :cells, 0::2], states[:, :cells, 1::2] = x, -y
-    states[:, cells:, 0::2], states[:, cells:, 1::2] = x[:, ::-1], y[:, ::-1]
-    states *= np.sqrt(0.5)
+    flat = [x.reshape(chains, x.shape[-1]) for x in (v, w, *(longer or ()))]
+    energies, states = np.empty((chains, 2 * cells)), np.empty((chains, 2 * cells, 2 * cells), dtype)
+    bidiagonal = boundary == "open" and longer is None
+    kernels_first = bidiagonal and (solver == "kernels" or (solver == "auto" and chains >= KERNEL_BATCH))
+    everything = np.ones(chains, bool)
+    if kernels_first:
+        _by_lapack(flat, boundary, energies, states, _by_kernels(*flat, energies, states, everything))
+    else:
+        unresolved = _by_lapack(flat, boundary, energies, states, everything)
+        if bidiagonal and solver == "auto" and unresolved.any():
+            _by_kernels(*flat, energies, states, unresolved)
     return energies.reshape(*batch, 2 * cells), states.reshape(*batch, 2 * cells, 2 * cells)
 
 
+def _by_kernels(v, w, energies, states, wanted):
+    """Solve the wanted chains without zero hoppings; return the mask of those that are left."""
+    from sshml.chain import bidiagonal, closed_form
+    from sshml.chain.lanes import multiply_sites, run
+
+    left = wanted.copy()
+    possible = wanted & (v != 0).all(axis=1) & (w != 0).all(axis=1)
+    size_v, size_w = np.abs(v), np.abs(w)
+    equal = (size_v == size_v[:, :1]).all(axis=1) & (size_w == size_w[:, :1]).all(axis=1)
+    clean = possible & equal if w.shape[1] else np.zeros_like(possible)
+    for solve, mask, hoppings in (
+        (closed_form.solve, lambda: clean & left, (size_v[:, 0], size_w[:, 0] if w.shape[1] else size_w)),
+        (bidiagonal.solve, lambda: possible & left, (size_v, size_w)),
+    ):
+        chosen = np.flatnonzero(mask())
+        if not chosen.size:
+            continue
+        whole = chosen.size == len(v)
+        certified = np.zeros(chosen.size, bool)
+        found = (energies, states) if whole else (energies[chosen], states[chosen])
+        run(solve, *(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)
+        solved = chosen[certified]
+        if not whole:
+            energies[solved], states[solved] = found[0][certified], found[1][certified]
+        left[solved] = False
+    if (v < 0).any() or (w < 0).any():
+        run(multiply_sites, states, np.where((wanted & ~left)[:, None], _site_signs(v, w), np.int8(1)))
+    return left
+
+
+def _site_signs(v, w):
+    """Return the signs (chain, site) that turn the hoppings' sizes into the hoppings.
+
+    With a_1 = 1, b_m = a_m sign(v_m), a_{m+1} = b_m sign(w_m): a_m v_m b_m = |v_m| and b_m w_m a_{m+1} = |w_m|.
+    """
+    steps = np.ones((len(v), 2 * v.shape[1]), np.int8)
+    steps[:, 1::2] = np.where(v < 0, -1, 1)
+    steps[:, 2::2] = np.where(w < 0, -1, 1)
+    return np.cumprod(steps, axis=1, dtype=np.int8)
+
+
+def _by_lapack(hoppings, boundary, energies, states, wanted):
+    """Solve the wanted chains by batched SVD of h; return the mask of those with levels under DEGENERATE apart."""
+    chosen = np.flatnonzero(wanted)
+    unresolved = np.zeros_like(wanted)
+    if not chosen.size:
+        return unresolved
+    v, w, *longer = (x[chosen] for x in hoppings)
+    cells = v.shape[1]
+    h = block(v, w, boundary, *longer)
+    x, sigma, y = np.linalg.svd(h)
+    x = np.swapaxes(x, -1, -2)  # chain, singular value, cell
+    unresolved[chosen] = _resolve_degenerate(x, sigma, y)
+    _order_mid_gap_pair(x, sigma, y, h if longer else None, v, w)
+    energies[chosen] = np.concatenate([-sigma, sigma[:, ::-1]], axis=-1)
+    found = np.empty((len(h), 2 * cells, 2 * cells))
+    found[:, :cells, 0::2], found[:, :cells, 1::2] = x, -y
+    found[:, cells:, 0::2], found[:, cells:, 1::2] = x[:, ::-1], y[:, ::-1]
+    states[chosen] = np.sqrt(0.5) * found
+    return unresolved
+
+
 def _resolve_degenerate(x, sigma, y):
-    """Give each degenerate group of singular vectors its canonical basis, in place."""
+    """Give each degenerate group of singular vectors its canonical basis, in place; return which chains have one."""
     tolerance = DEGENERATE * sigma[:, :1]
     close = -np.diff(sigma, axis=-1) <= tolerance
     for chain in np.flatnonzero(close.any(axis=-1)):
@@ -78,6 +163,7 @@ def _resolve_degenerate(x, sigma, y):
             if sigma[chain, stop - 1] <= tolerance[chain, 0]:  # a zero level: y is not tied to x
                 rotation = _site_ordered_rotation(y[chain, group])
             y[chain, group] = rotation @ y[chain, group]
+    return close.any(axis=-1)
 
 
 def _site_ordered_rotation(basis):
@@ -100,12 +186,13 @@ def _site_ordered_rotation(basis):
     return np.array(rows)
 
 
-def _order_mid_gap_pair(x, sigma, y, v, w):
+def _order_mid_gap_pair(x, sigma, y, h, v, w):
     """Flip the y of the smallest sigma where rounding lost its sign, so that x^T h y > 0 in exact arithmetic."""
     lost = np.flatnonzero(sigma[:, -1] <= DEGENERATE * sigma[:, 0])
     if lost.size:
         sign = np.linalg.slogdet(x[lost])[0] * np.linalg.slogdet(y[lost])[0]
-        y[lost, -1] *= (sign * _sign_of_determinant(v[lost], w[lost]))[:, None]
+        expected = _sign_of_determinant(v[lost], w[lost]) if h is None else np.linalg.slogdet(h[lost])[0]
+        y[lost, -1] *= np.where(sign * expected < 0, -1, 1)[:, None]
 
 
 def _sign_of_determinant(v, w):

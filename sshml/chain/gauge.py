@@ -56,9 +56,24 @@ def random_gauge(states, seed, first=0):
     >>> bool((random_gauge(states, 0)[2:] == random_gauge(states[2:], 0, first=2)).all())
     True
     """
-    count, levels = states.shape[:2]
-    draws = uniforms(seed, first, count, levels, stream=GAUGE_STREAM)
-    return states * np.where(draws < 0.5, -1, 1).astype(states.dtype)[..., None]
+    return states * _random_signs(states, seed, first).astype(states.dtype)[..., None]
+
+
+def apply_gauge(states, gauge, seed, first=0):
+    """Give states (sample, level, site) a gauge in place, "fixed" or "random", by compiled kernels."""
+    from sshml.chain.lanes import first_maximum_signs, multiply_levels, run
+
+    if gauge == "fixed":
+        signs = np.empty(states.shape[:2], np.int8)
+        run(first_maximum_signs, states, states.dtype.type(NEAR_MAXIMUM), signs)
+    else:
+        signs = _random_signs(states, seed, first)
+    run(multiply_levels, states, signs)
+
+
+def _random_signs(states, seed, first):
+    draws = uniforms(seed, first, *states.shape[:2], stream=GAUGE_STREAM)
+    return np.where(draws < 0.5, np.int8(-1), np.int8(1))
 
 
 GAUGE_STREAM = 2**32

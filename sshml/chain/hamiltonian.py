@@ -3,6 +3,8 @@
 H = sum_m v_m |A_m><B_m| + sum_m w_m |B_m><A_{m+1}| + h.c., sites ordered A1 B1 A2 B2 ...
 (Asboth, Oroszlany, Palyi, *A Short Course on Topological Insulators*, 2016, ch. 1).
 With the sublattices grouped, chiral symmetry makes it block off-diagonal, H = [[0, h], [h^T, 0]].
+Longer-range hoppings that keep chiral symmetry: j3 joins A_m and B_{m+1}, j4 joins B_m and A_{m+2}
+(Perez-Gonzalez et al., Phys. Rev. B 99, 035146 (2019), name such bonds by their length).
 """
 
 import numpy as np
@@ -53,6 +55,41 @@ def as_hoppings(v, w, boundary="open"):
     return np.broadcast_to(v, (*batch, cells)), np.broadcast_to(w, (*batch, bonds))
 
 
+def as_longer(j3, j4, v, boundary="open"):
+    """Return the longer-range hoppings as float64 arrays of the shapes that belong to `v`.
+
+    Args:
+        j3: hoppings A_m-B_{m+1}, shape (..., M - 1) open, (..., M) periodic, a number for all bonds, or None for 0.
+        j4: hoppings B_m-A_{m+2}, shape (..., M - 2) open, (..., M) periodic, a number, or None.
+        v: checked intracell hoppings, shape (..., M).
+        boundary: "open" or "periodic".
+
+    Returns:
+        (j3, j4), broadcast to the leading shape of `v`; None where both are None.
+
+    Raises:
+        SSHMLError: shapes that do not match, NaN or infinite hoppings.
+    """
+    if j3 is None and j4 is None:
+        return None
+    found = []
+    for name, hoppings, missing in (("j3", j3, 1), ("j4", j4, 2)):
+        bonds = max(v.shape[-1] - missing, 0) if boundary == "open" else v.shape[-1]
+        array = as_real(0.0 if hoppings is None else hoppings, name)
+        if array.ndim and array.shape[-1] != bonds:
+            raise SSHMLError(
+                f"{name} has {array.shape[-1]} bonds; a chain of {v.shape[-1]} cells with boundary={boundary!r} needs"
+                f" {bonds}."
+            )
+        if not np.isfinite(array).all():
+            raise SSHMLError(f"{name} holds NaN or infinite hoppings; every hopping must be a finite number.")
+        try:
+            found.append(np.broadcast_to(array, (*v.shape[:-1], bonds)))
+        except ValueError:
+            raise SSHMLError(f"{name} {array.shape} and v {v.shape} describe different numbers of chains.") from None
+    return tuple(found)
+
+
 def as_real(hoppings, name):
     """Return hoppings as a float64 array, or raise where they are not real numbers."""
     try:
@@ -64,21 +101,23 @@ def as_real(hoppings, name):
         raise SSHMLError(f"{name} is not an array of real numbers ({error}).") from None
 
 
-def block(v, w, boundary="open"):
+def block(v, w, boundary="open", j3=None, j4=None):
     """Return the block h of each chain: rows A, columns B.
 
-    h[n, n] = v_n, h[n + 1, n] = w_n, and h[0, M - 1] = w_{M-1} on a ring.
+    h[n, n] = v_n, h[n + 1, n] = w_n, h[n, n + 1] = j3_n, h[n + 2, n] = j4_n, indices modulo M on a ring.
 
     Args:
         v: intracell hoppings, shape (..., M).
         w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic, in the same energy unit.
         boundary: "open" or "periodic".
+        j3: longer-range hoppings A_m-B_{m+1}, see `as_longer`.
+        j4: the same for the bonds B_m-A_{m+2}.
 
     Returns:
         float64 array, shape (..., A cell, B cell).
 
     Raises:
-        SSHMLError: see `as_hoppings`.
+        SSHMLError: see `as_hoppings` and `as_longer`.
 
     >>> block([1.0, 2.0], [3.0])
     array([[1., 0.],
@@ -87,14 +126,18 @@ def block(v, w, boundary="open"):
     v, w = as_hoppings(v, w, boundary)
     cells = v.shape[-1]
     h = np.zeros((*v.shape, cells))
-    n = np.arange(cells)
-    h[..., n, n] = v
-    # += because on a ring of one cell the closing bond joins the same two sites as v
-    h[..., (n[: w.shape[-1]] + 1) % cells, n[: w.shape[-1]]] += w
+    bonds = [(v, 0, 0), (w, 1, 0)]
+    longer = as_longer(j3, j4, v, boundary)
+    if longer:
+        bonds += [(longer[0], 0, 1), (longer[1], 2, 0)]
+    for hoppings, a, b in bonds:
+        n = np.arange(hoppings.shape[-1])
+        # += because on a short ring several bonds join the same two sites
+        h[..., (n + a) % cells, (n + b) % cells] += hoppings
     return h
 
 
-def hamiltonian(v, w, boundary="open"):
+def hamiltonian(v, w, boundary="open", j3=None, j4=None):
     """Return the full Hamiltonian of each chain, sites ordered A1 B1 A2 B2 ...
 
     Args and errors as in `block`.
@@ -108,7 +151,7 @@ def hamiltonian(v, w, boundary="open"):
            [0, 3, 0, 2],
            [0, 0, 2, 0]])
     """
-    h = block(v, w, boundary)
+    h = block(v, w, boundary, j3, j4)
     sites = 2 * h.shape[-1]
     full = np.zeros((*h.shape[:-2], sites, sites))
     full[..., 0::2, 1::2] = h
@@ -116,15 +159,17 @@ def hamiltonian(v, w, boundary="open"):
     return full
 
 
-def bloch_hamiltonian(k, v, w):
+def bloch_hamiltonian(k, v, w, j3=0.0, j4=0.0):
     """Return the Bloch Hamiltonian H(k) of the clean chain.
 
-    H(k) = [[0, v + w e^{-ik}], [v + w e^{ik}, 0]] (Asboth et al. 2016, ch. 1).
+    H(k) = [[0, h(k)], [h(k)*, 0]] with h(k) = v + w e^{-ik} + j3 e^{ik} + j4 e^{-2ik} (Asboth et al. 2016, ch. 1).
 
     Args:
         k: wavenumbers in units of 1/cell, shape (...).
         v: intracell hopping, broadcast against k.
         w: intercell hopping, broadcast against k.
+        j3: longer-range hoppings A_m-B_{m+1}, broadcast against k.
+        j4: the same for the bonds B_m-A_{m+2}.
 
     Returns:
         complex128 array, shape (..., sublattice, sublattice).
@@ -133,15 +178,16 @@ def bloch_hamiltonian(k, v, w):
     array([[0., 3.],
            [3., 0.]])
     """
-    off_diagonal = np.asarray(v) + np.asarray(w) * np.exp(-1j * np.asarray(k, dtype=np.float64))
+    step = np.exp(-1j * np.asarray(k, dtype=np.float64))
+    off_diagonal = np.asarray(v) + np.asarray(w) * step + np.asarray(j3) / step + np.asarray(j4) * step**2
     matrix = np.zeros((*off_diagonal.shape, 2, 2), dtype=np.complex128)
     matrix[..., 0, 1] = off_diagonal
     matrix[..., 1, 0] = off_diagonal.conj()
     return matrix
 
 
-def dispersion(k, v, w):
-    """Return both bands of the clean chain, E(k) = -+|v + w e^{ik}| (Asboth et al. 2016, ch. 1).
+def dispersion(k, v, w, j3=0.0, j4=0.0):
+    """Return both bands of the clean chain, E(k) = -+|h(k)|, which is |v + w e^{ik}| without j3 and j4.
 
     Args as in `bloch_hamiltonian`.
 
@@ -151,5 +197,5 @@ def dispersion(k, v, w):
     >>> dispersion(0.0, 1.0, 2.0)
     array([-3.,  3.])
     """
-    upper = np.abs(np.asarray(v) + np.asarray(w) * np.exp(1j * np.asarray(k, dtype=np.float64)))
+    upper = np.abs(bloch_hamiltonian(k, v, w, j3, j4)[..., 0, 1])
     return np.stack([-upper, upper], axis=-1)

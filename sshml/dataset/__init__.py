@@ -1,9 +1,11 @@
 """Chains -> HDF5 -> arrays."""
 
-from sshml.dataset.generate import generate, samples
+from sshml.dataset.checking import check
+from sshml.dataset.draw import samples
+from sshml.dataset.generate import generate
 from sshml.dataset.leakage import sign_leakage, split_distance
 from sshml.dataset.spec import DatasetSpec, Hopping
-from sshml.dataset.store import Dataset, Split, check, open_dataset
+from sshml.dataset.store import Dataset, Split, open_dataset
 
 __all__ = [
     "Dataset",

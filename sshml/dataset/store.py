@@ -1,66 +1,107 @@
-"""The dataset file: format `sshml-dataset`, version 1 (tree and data card in data/README.md)."""
+"""The dataset file: format `sshml-dataset` (tree and data card in data/README.md)."""
 
 import contextlib
 import dataclasses
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from sshml.chain.hamiltonian import hamiltonian
-from sshml.chain.winding import log_margin, winding_number
+from sshml.dataset.draw import solved
 from sshml.dataset.spec import SPLITS, DatasetSpec
-from sshml.errors import GapClosedError, SSHMLError
-from sshml.files import new_file, open_hdf5, read_attribute
+from sshml.errors import SSHMLError
+from sshml.files import open_hdf5, read_attribute
 
-FORMAT, FORMAT_VERSION = "sshml-dataset", 1
-BLOCK_BYTES = 2**20
+FORMAT, FORMAT_VERSION = "sshml-dataset", 2
+CHUNK_BYTES = 2**20
+CHUNKS = 16
+"""Chunks of states in a block, the unit of writing; the other arrays have one chunk to a block."""
+
 VIEWS = ("states", "abs", "density", "projector")
-TOLERANCE = 1e-5
-"""Largest rounding error of float32 states and energies, relative to the largest hopping, that `check` accepts."""
+MADE = ("states", "energies")
+"""Arrays that a recipe file leaves out and makes on reading."""
 
 
-def layout(spec):
+def layout(spec, recipe=False):
     """Return {name: (shape of one sample, dtype)} of the arrays in each split."""
-    cells, sites = spec.cells, spec.sites
-    bonds = cells - (spec.boundary == "open")
-    return {
-        "states": ((sites, sites), np.float32),
-        "energies": ((sites,), np.float32),
-        "v": ((cells,), np.float64),
-        "w": ((bonds,), np.float64),
-        "log_margin": ((), np.float64),
-        "winding": ((), np.int8),
-    }
+    sites = spec.sites
+    arrays = {} if recipe else {"states": ((sites, sites), np.float32), "energies": ((sites,), np.float32)}
+    arrays |= {name: ((spec.bonds(name),), np.float64) for name in spec.clean}
+    return arrays | ({} if spec.is_longer else {"log_margin": ((), np.float64)}) | {"winding": ((), np.int8)}
 
 
-@contextlib.contextmanager
-def new_dataset(spec, path, force=False):
-    """Yield write(split, first, arrays) for a new dataset file, which is renamed when the block ends."""
-    import h5py
+def format_version(spec, recipe=False):
+    """Return the oldest version of the format that can say what a file holds."""
+    return 2 if recipe or spec.is_longer or spec.law != "uniform" else 1
 
-    per_sample = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in layout(spec).values())
-    size = per_sample * sum(getattr(spec, split) for split in SPLITS)
-    with new_file(path, force, size) as partial, h5py.File(partial, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["spec"] = spec.to_json()
-        file.attrs["seed"] = np.uint64(spec.seed)
-        file.attrs["created_by"] = f"sshml {version('sshml')}"
-        for split in SPLITS:
-            size = getattr(spec, split)
-            for name, (shape, dtype) in layout(spec).items():
-                row = int(np.prod(shape)) * np.dtype(dtype).itemsize
-                chunk = min(size, max(1, BLOCK_BYTES // row))
-                file.create_dataset(f"{split}/{name}", (size, *shape), dtype, chunks=(chunk, *shape))
-            file[f"{split}/winding"].attrs["label"] = "winding number of the realised chain: 1 where log_margin > 0"
-            file[f"{split}/log_margin"].attrs["label"] = "mean ln|w| - mean ln|v| over the bonds of the chain"
 
-        def write(split, first, arrays):
-            for name, array in arrays.items():
-                file[f"{split}/{name}"][first : first + len(array)] = array
+def block_rows(spec):
+    """Return the number of samples in a block of about 16 MiB of states."""
+    return CHUNKS * max(1, CHUNK_BYTES // (4 * spec.sites**2))
 
-        yield write
+
+def n_bytes(spec, count, recipe=False):
+    """Return the bytes of the arrays of `count` samples."""
+    return count * sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in layout(spec, recipe).values())
+
+
+def describe(file, spec, recipe, file_format=FORMAT):
+    """Write the attributes that say what a file is."""
+    file.attrs["format"] = file_format
+    file.attrs["format_version"] = format_version(spec, recipe)
+    file.attrs["spec"] = spec.to_json()
+    file.attrs["spec_crc32"] = np.uint32(zlib.crc32(spec.to_json().encode()))
+    file.attrs["seed"] = np.uint64(spec.seed)
+    file.attrs["created_by"] = f"sshml {version('sshml')}"
+    if recipe:
+        file.attrs["recipe"] = True
+
+
+class Writer:
+    """Write the arrays of `size` samples into an HDF5 group, in order, with a checksum of each.
+
+    Whole chunks go to the file as they are; HDF5's own path, which the last ones take, is half as fast.
+    """
+
+    def __init__(self, group, spec, size, recipe=False):
+        self.size, self.done, self.arrays, self.rows, self.crc = size, 0, {}, {}, {}
+        block = block_rows(spec)
+        for name, (shape, dtype) in layout(spec, recipe).items():
+            self.rows[name] = rows = min(size, block // CHUNKS if name == "states" else block)
+            chunks = None if 0 in shape else (rows, *shape)  # an open chain of two cells has no j4
+            self.arrays[name] = group.create_dataset(name, (size, *shape), dtype, chunks=chunks)
+            self.crc[name] = 0
+        say_labels(group)
+
+    def write(self, arrays):
+        """Append samples; `arrays` holds those of the layout by name."""
+        first, count = self.done, len(arrays["winding"])
+        for name, target in self.arrays.items():
+            data, rows = np.ascontiguousarray(arrays[name], target.dtype), self.rows[name]
+            self.crc[name] = zlib.crc32(data, self.crc[name])
+            for start in range(0, count, rows):
+                part, where = data[start : start + rows], first + start
+                if len(part) == rows and where % rows == 0 and target.chunks:
+                    target.id.write_direct_chunk((where, *(0 for _ in part.shape[1:])), part)
+                else:
+                    target[where : where + len(part)] = part
+        self.done += count
+
+    def finish(self):
+        """Write the checksums."""
+        assert self.done == self.size
+        for name, target in self.arrays.items():
+            target.attrs["crc32"] = np.uint32(self.crc[name])
+
+
+def say_labels(group):
+    """Say in a group what its labels are."""
+    if "log_margin" in group:
+        group["winding"].attrs["label"] = "winding number of the realised chain: 1 where log_margin > 0"
+        group["log_margin"].attrs["label"] = "mean ln|w| - mean ln|v| over the bonds of the chain"
+    else:
+        group["winding"].attrs["label"] = "winding number of the realised chain, -1 to 2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +118,43 @@ class Split:
     def __len__(self):
         return getattr(self.spec, self.name)
 
-    def read(self, array, index=slice(None)):
-        """Return an array of the file ("states", "energies", "v", "w", "log_margin", "winding"), or rows of it."""
-        with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
-            return file[f"{self.name}/{array}"][index]
+    def read(self, array, index=slice(None), file=None):
+        """Return an array, or rows of it.
+
+        Args:
+            array: "states", "energies", "v", "w", "winding", "log_margin" (not with longer range), "j3", "j4" (only
+                with). States and energies of a recipe file are made here, with the bytes of a full file.
+            index: rows to read, a slice or ascending numbers.
+            file: the open HDF5 file, where it is kept open by the caller.
+
+        Raises:
+            SSHMLError: not such a file, no such array, or data that cannot be read.
+        """
+        with contextlib.nullcontext(file) if file else open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
+            if array in MADE and "recipe" in file.attrs:
+                return self._made(file, index)[MADE.index(array)]
+            try:
+                return file[f"{self.name}/{array}"][index]
+            except KeyError:
+                raise SSHMLError(f"{self.path}: /{self.name}/{array} is missing.") from None
+            except OSError as error:
+                raise SSHMLError(f"{self.path}: /{self.name}/{array} cannot be read ({error}).") from None
+
+    def _made(self, file, index):
+        drawn = [file[f"{self.name}/{name}"][index] for name in self.spec.clean]
+        rows = np.arange(len(self))[index]
+        if rows.ndim == 0:
+            return [x[0] for x in solved(self.spec, self.name, rows[None], [x[None] for x in drawn])]
+        return solved(self.spec, self.name, rows, drawn)
 
     @property
     def labels(self):
-        """Winding numbers as int64, shape (sample)."""
-        return self.read("winding").astype(np.int64)
+        """Class numbers 0, 1, ... as int64, shape (sample): the winding numbers, plus 1 with longer range."""
+        return self.classes(self.read("winding"))
+
+    def classes(self, winding):
+        """Return class numbers 0, 1, ... of winding numbers."""
+        return winding.astype(np.int64) - self.spec.windings[0]
 
     def inputs(self, view="states", index=slice(None)):
         """Return what a network sees of the samples.
@@ -131,11 +200,18 @@ class Dataset:
     path: Path
     spec: DatasetSpec
     created_by: str
+    recipe: bool = False
 
     @property
     def splits(self):
         """The three splits by name."""
         return {name: Split(self.path, name, self.spec) for name in SPLITS}
+
+    @property
+    def files(self):
+        """The file and the shards behind it."""
+        with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
+            return [self.path, *(self.path.parent / name for name in shards_of(file))]
 
     train = property(lambda self: self.splits["train"])
     valid = property(lambda self: self.splits["valid"])
@@ -156,14 +232,10 @@ def open_dataset(path):
     """
     path = Path(path).absolute()
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
-        try:
-            spec = DatasetSpec.from_json(file.attrs["spec"])
-        except (KeyError, OSError, RuntimeError):
-            raise SSHMLError(f"{path}: / lacks the attribute 'spec'.") from None
-        except SSHMLError as error:
-            raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
+        spec = _read_spec(file, path)
+        recipe = bool(read_attribute(file, "recipe"))
         for split in SPLITS:
-            for name, (shape, dtype) in layout(spec).items():
+            for name, (shape, dtype) in layout(spec, recipe).items():
                 where, expected = f"/{split}/{name}", (getattr(spec, split), *shape)
                 found = file.get(where)
                 if found is None or not hasattr(found, "shape"):
@@ -172,68 +244,30 @@ def open_dataset(path):
                     raise SSHMLError(
                         f"{path}: {where} is {found.dtype} {found.shape}; expected {np.dtype(dtype)} {expected}."
                     )
-        return Dataset(path, spec, str(read_attribute(file, "created_by") or "unknown"))
+        for shard in shards_of(file):
+            if not (path.parent / shard).is_file():
+                raise SSHMLError(f"{path}: its shard {shard} is missing; keep the folder of shards beside the file.")
+        return Dataset(path, spec, str(read_attribute(file, "created_by") or "unknown"), recipe)
 
 
-def check(path, progress=None):
-    """Check a dataset file against every rule of the format; return the `Dataset` when all hold.
-
-    Format, shapes and dtypes; then sample by sample: finite, orthonormal, energies ascending, H psi = E psi for the
-    stored hoppings (rounding up to 1e-5 of the largest hopping), margin and label as the hoppings say; and no
-    chain twice.
-
-    Args:
-        path: the HDF5 file.
-        progress: called as progress(samples done, samples in all).
-
-    Raises:
-        SSHMLError: the first broken rule, with the path inside the file and the sample.
-    """
-    dataset = open_dataset(path)
-    total, done, chains = sum(map(len, dataset.splits.values())), 0, []
-    block = max(1, 16 * BLOCK_BYTES // (4 * dataset.spec.sites**2))
-    for name, split in dataset.splits.items():
-        for first in range(0, len(split), block):
-            rows = slice(first, first + block)
-            try:
-                arrays = {array: split.read(array, rows) for array in layout(dataset.spec)}
-            except OSError as error:
-                raise SSHMLError(f"{path}: /{name} cannot be read from sample {first} on ({error}).") from None
-            for where, rule, broken in _broken_rules(arrays, dataset.spec.boundary):
-                if broken.any():
-                    sample = first + int(np.argwhere(broken)[0, 0])
-                    raise SSHMLError(f"{path}: /{name}/{where} sample {sample} {rule}.")
-            chains.append(np.concatenate([arrays["v"], arrays["w"]], axis=1))
-            done += len(arrays["winding"])
-            if progress:
-                progress(done, total)
-    chains = np.concatenate(chains)
-    if len(np.unique(chains, axis=0)) < len(chains):
-        raise SSHMLError(f"{path}: /*/v and /*/w hold the same chain more than once; splits must share no chain.")
-    return dataset
-
-
-def _broken_rules(arrays, boundary):
-    """Yield (array, rule in words, mask of the samples that break it), cheapest rules first."""
-    for name in ("states", "energies", "v", "w"):
-        finite = np.isfinite(arrays[name]).reshape(len(arrays[name]), -1).all(axis=1)
-        yield name, "holds NaN or infinite numbers", ~finite
-    states, energies, v, w = (arrays[name].astype(np.float64) for name in ("states", "energies", "v", "w"))
-    scale = np.maximum(np.abs(v).max(axis=1), np.abs(w).max(axis=1))[:, None]
-    norm = np.einsum("bls,bls->bl", states, states)
-    yield "states", "is not of unit norm at some level", (np.abs(norm - 1) > TOLERANCE).any(axis=1)
-    gram = states @ np.swapaxes(states, 1, 2) - np.eye(states.shape[1])  # b level [site], b [site] level
-    yield "states", "has levels that are not orthogonal", (np.abs(gram) > TOLERANCE).any(axis=(1, 2))
-    yield "energies", "does not ascend", (np.diff(energies, axis=1) < 0).any(axis=1)
-    # b level [site], b [site] site'
-    residual = np.abs(states @ hamiltonian(v, w, boundary) - energies[..., None] * states).max(axis=-1)
-    yield "states", "does not solve H psi = E psi for its v and w", (residual > TOLERANCE * scale).any(axis=1)
-    margin = log_margin(v, w, boundary)
-    with np.errstate(invalid="ignore"):
-        differs = ~((margin == arrays["log_margin"]) | (np.abs(margin - arrays["log_margin"]) <= 1e-9))
-    yield "log_margin", "differs from mean ln|w| - mean ln|v| of its v and w", differs
+def _read_spec(file, path):
+    text, checksum = read_attribute(file, "spec"), read_attribute(file, "spec_crc32")
+    if text is None:
+        raise SSHMLError(f"{path}: / lacks the attribute 'spec'.")
     try:
-        wrong = winding_number(v, w, boundary) != arrays["winding"]
-    except GapClosedError:
-        wrong = ~(np.abs(margin) > 0)
-    yield "winding", "is not the winding number of its v and w", wrong
+        spec = DatasetSpec.from_json(text)
+    except SSHMLError as error:
+        raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
+    if checksum is not None and checksum != zlib.crc32(str(text).encode()):
+        raise SSHMLError(f"{path}: / attribute 'spec' differs from its checksum.")
+    return spec
+
+
+def shards_of(file):
+    """Return the names of the shard files behind a virtual dataset file, relative to it; none for a plain file."""
+    found = {}
+    for split in SPLITS:
+        array = file[f"{split}/winding"]
+        if array.is_virtual:
+            found |= {source.file_name: None for source in array.virtual_sources()}
+    return list(found)

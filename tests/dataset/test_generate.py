@@ -1,12 +1,16 @@
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from sshml.chain import eigenstates, winding_number
 from sshml.dataset import DatasetSpec, check, generate, open_dataset, samples
-from sshml.dataset.generate import grid_points, hoppings
 from sshml.errors import SSHMLError
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, disorder_w=1.0, train=40, valid=7, test=11, seed=5)
@@ -14,10 +18,12 @@ SPECS = {
     "disordered": SPEC,
     "clean": dataclasses.replace(SPEC, disorder_v=0, disorder_w=0),
     "ring": dataclasses.replace(SPEC, boundary="periodic"),
-    "clean ring": dataclasses.replace(SPEC, boundary="periodic", disorder_v=0, disorder_w=0),
     "fixed gauge": dataclasses.replace(SPEC, gauge="fixed"),
     "grid": dataclasses.replace(SPEC, v="0:2:11", w="0.5:1.5:11", disorder_v=0, disorder_w=0),
-    "fixed v": dataclasses.replace(SPEC, v=0, disorder_v=0),
+    "normal law": dataclasses.replace(SPEC, law="normal"),
+    "longer range": dataclasses.replace(SPEC, disorder_v=0, disorder_w=0, j3="-1:1", j4="-1:1"),
+    "two cells": dataclasses.replace(SPEC, cells=2, disorder_v=0, disorder_w=0, j3="-1:1"),
+    "longer ring": dataclasses.replace(SPEC, cells=9, boundary="periodic", j3="-1:1", disorder_j4=0.2, j4=0),
 }
 
 
@@ -34,65 +40,6 @@ def test_the_file_is_valid_and_the_same_on_every_run(tmp_path, spec):
     assert dataset.spec == spec
     first, second = arrays_of(tmp_path / "a.h5"), arrays_of(tmp_path / "b.h5")
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
-
-
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_a_sample_depends_on_seed_split_and_index_only(spec):
-    whole = samples(spec, "train", 0, 20)
-    part = samples(dataclasses.replace(spec, train=12, valid=2, test=2), "train", 5, 7)
-    for name in whole:
-        assert whole[name][5:12].tobytes() == part[name].tobytes()
-
-
-def test_the_gauge_does_not_change_the_chains():
-    random, fixed = (samples(SPECS[name], "test", 0, 11) for name in ("disordered", "fixed gauge"))
-    np.testing.assert_array_equal(random["v"], fixed["v"])
-    np.testing.assert_array_equal(np.abs(random["states"]), np.abs(fixed["states"]))
-
-
-def test_splits_and_seeds_differ():
-    draws = [hoppings(SPEC, split, 0, 5)[0] for split in ("train", "valid", "test")]
-    draws.append(hoppings(dataclasses.replace(SPEC, seed=6), "train", 0, 5)[0])
-    assert len(np.unique(np.concatenate(draws))) == 4 * 5 * 3
-
-
-def test_what_is_stored_is_what_the_chain_room_says():
-    found = samples(SPEC, "valid", 0, 7)
-    energies, states = eigenstates(found["v"], found["w"])
-    np.testing.assert_allclose(found["energies"], energies, atol=1e-6)
-    np.testing.assert_allclose(np.abs(found["states"]), np.abs(states), atol=1e-6)
-    np.testing.assert_array_equal(found["winding"], winding_number(found["v"], found["w"]))
-
-
-def test_disorder_has_the_asked_law():
-    v, w = hoppings(dataclasses.replace(SPEC, v=2, w=3, cells=20), "train", 0, 4000)
-    for x, centre, width in ((v, 2, 0.5), (w, 3, 1.0)):
-        assert x.min() >= centre - width / 2
-        assert x.max() <= centre + width / 2
-        assert x.mean() == pytest.approx(centre, abs=width * 0.01)
-        assert x.std() == pytest.approx(width / np.sqrt(12), rel=0.02)
-
-
-def test_a_closed_gap_is_drawn_again():
-    """On the 2-point grids half of the points have |v| = |w|; with disorder in w alone none may stay."""
-    spec = DatasetSpec(cells=2, v="1:2:2", w="1:2:2", disorder_w=1e-300, train=20, valid=1, test=1)
-    with pytest.raises(SSHMLError, match="closed gap"):
-        hoppings(spec, "train", 0, 8)
-    spec = DatasetSpec(cells=2, v="0:1", w="0:1", train=4, valid=1, test=1)
-    v, w = hoppings(spec, "train", 0, 4)
-    assert (v[:, 0] != w[:, 0]).all()
-
-
-def test_grid_points_are_used_once():
-    spec = SPECS["grid"]
-    points = np.concatenate([
-        np.stack([v[:, 0], w[:, 0]], 1)
-        for v, w in (hoppings(spec, split, 0, getattr(spec, split)) for split in ("train", "valid", "test"))
-    ])  # fmt: skip
-    assert len(np.unique(points, axis=0)) == 40 + 7 + 11
-    assert (np.abs(points[:, 0] - points[:, 1]) > 1e-9).all()
-    allowed = grid_points(spec)
-    assert (points[:, None] == allowed[None]).all(-1).any(1).all()
 
 
 def test_progress_ends_at_the_total(tmp_path):
@@ -118,6 +65,273 @@ def test_no_overwriting(tmp_path):
     assert open_dataset(tmp_path / "a.h5").spec.seed == 9
 
 
-def test_unknown_split():
-    with pytest.raises(SSHMLError, match="train, valid, test"):
-        samples(SPEC, "holdout", 0, 1)
+def bytes_of(path):
+    """Return the bytes of a dataset file and of its shards."""
+    files = [path, *path.with_suffix(".shards").glob("*.h5")]
+    return {str(file.relative_to(path.parent)): file.read_bytes() for file in files}
+
+
+def what_is_read(path):
+    dataset = open_dataset(path)
+    names = ["states", "energies", *dataset.spec.clean, "winding"]
+    return {(split, name): dataset.splits[split].read(name).tobytes() for split in dataset.splits for name in names}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_way_gives_the_same_samples(tmp_path, name, monkeypatch):
+    """In one piece, in shards, as a recipe, as a recipe in shards; also read from another folder."""
+    for number, options in enumerate(({}, {"shard_size": 9}, {"recipe": True}, {"recipe": True, "shard_size": 16})):
+        generate(SPECS[name], tmp_path / f"{number}.h5", **options)
+    monkeypatch.chdir("/")
+    found = [what_is_read(tmp_path / f"{number}.h5") for number in range(4)]
+    assert found[0] == found[1] == found[2] == found[3]
+    for number in range(4):
+        assert check(tmp_path / f"{number}.h5").recipe == (number > 1)
+    assert (tmp_path / "2.h5").stat().st_size < (tmp_path / "0.h5").stat().st_size
+
+
+@pytest.mark.parametrize("index", [slice(3, 30, 4), [0, 1, 2, 9, 39], 7, slice(5, 5)])
+def test_rows_of_a_recipe(tmp_path, index):
+    generate(SPEC, tmp_path / "full.h5")
+    generate(SPEC, tmp_path / "recipe.h5", recipe=True)
+    for name in ("states", "energies", "v", "winding"):
+        full, made = (open_dataset(tmp_path / f"{kind}.h5").train.read(name, index) for kind in ("full", "recipe"))
+        np.testing.assert_array_equal(full, made)
+
+
+def test_workers_make_the_same_bytes(tmp_path):
+    (tmp_path / "many").mkdir()
+    calls = []
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    generate(SPEC, tmp_path / "many" / "a.h5", shard_size=9, workers=3, progress=lambda *call: calls.append(call))
+    assert bytes_of(tmp_path / "a.h5") == bytes_of(tmp_path / "many" / "a.h5")
+    assert calls[-1] == (58, 58)
+    assert calls == sorted(calls)
+
+
+def test_resume_keeps_the_shards_that_are_there(tmp_path):
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    expected = bytes_of(tmp_path / "a.h5")
+    (tmp_path / "a.h5").unlink()
+    missing = tmp_path / "a.shards" / "train-000000000018.h5"
+    missing.unlink()
+    kept = {file: file.stat().st_mtime_ns for file in missing.parent.glob("*.h5")}
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    assert bytes_of(tmp_path / "a.h5") == expected
+    assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
+
+
+def test_shards_of_another_dataset_are_not_taken(tmp_path):
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    (tmp_path / "a.h5").unlink()
+    for spec, size in ((dataclasses.replace(SPEC, seed=6), 9), (SPEC, 10)):
+        with pytest.raises(SSHMLError, match="of another dataset or shard size"):
+            generate(spec, tmp_path / "a.h5", shard_size=size)
+    generate(dataclasses.replace(SPEC, seed=6), tmp_path / "a.h5", shard_size=9, force=True)
+    assert check(tmp_path / "a.h5").spec.seed == 6
+
+
+@pytest.mark.parametrize("option", [{"shard_size": 0}, {"workers": 0}, {"shard_size": 2.5}, {"workers": True}])
+def test_bad_options(tmp_path, option):
+    with pytest.raises(SSHMLError, match="expected an integer of at least 1"):
+        generate(SPEC, tmp_path / "a.h5", **option)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_in_shards_keeps_whole_shards_only(tmp_path):
+    def interrupt(done, total):
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(SPEC, tmp_path / "a.h5", shard_size=9, progress=interrupt)
+    left = sorted(f.name for f in (tmp_path / "a.shards").iterdir())
+    assert left == [".lock", "train-000000000000.h5", "train-000000000009.h5", "train-000000000018.h5"]
+    assert not (tmp_path / "a.h5").exists()
+
+
+KILLS = """
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from sshml.dataset import DatasetSpec, generate
+spec = DatasetSpec.from_json(sys.argv[1])
+path, size, kills = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+rng, killed = np.random.default_rng(3), 0
+generate(spec, path.with_name("warm.h5"))  # imports, compiled kernels
+while killed < kills:
+    for file in [path, *path.with_suffix(".shards").glob("*")]:
+        file.unlink(missing_ok=True)
+    while not path.exists():
+        if killed % 7 == 6 and path.with_suffix(".shards").exists():  # a shard lost between two runs
+            (sorted(path.with_suffix(".shards").glob("*.h5")) or [path])[0].unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            try:
+                generate(spec, path, shard_size=size or None)
+                os._exit(0)
+            except BaseException as error:
+                print("FAILED", repr(error), flush=True)
+                os._exit(1)
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+print("kills", killed)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("size", [0, 60])
+def test_killed_at_random_moments_and_nothing_is_lost(tmp_path, size):
+    """At least 60 kills: the finished dataset has the bytes of an undisturbed one, and no temporary file stays."""
+    spec = dataclasses.replace(SPEC, cells=4, train=600, valid=60, test=60)
+    (tmp_path / "calm").mkdir()
+    generate(spec, tmp_path / "calm" / "a.h5", shard_size=size or None)
+    arguments = [spec.to_json(), str(tmp_path / "a.h5"), str(size), "60"]
+    found = subprocess.run([sys.executable, "-c", KILLS, *arguments], capture_output=True, text=True, check=True)
+    assert "FAILED" not in found.stdout
+    assert int(found.stdout.split()[-1]) >= 60
+    assert bytes_of(tmp_path / "a.h5") == bytes_of(tmp_path / "calm" / "a.h5")
+    left = [file for file in tmp_path.rglob(".*") if file.name != ".lock"]
+    # killed between giving the name and dropping the temporary one: a second name of the finished file
+    assert all(file.samefile(tmp_path / "a.h5") for file in left)
+
+
+def test_two_processes_do_not_mix(tmp_path):
+    """One wins, the other says why in one line; the file is that of the winner's seed, in one piece or in shards."""
+    for size in ([], ["--shard-size", "2000"]):
+        name = f"x{len(size)}.h5"
+        command = [sys.executable, "-m", "sshml.cli", "generate", name, "--train", "20000", *size, "--seed"]
+        both = [
+            subprocess.Popen([*command, seed], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for seed in ("1", "2")
+        ]
+        errors = [process.communicate(timeout=100)[1] for process in both]
+        codes = [process.returncode for process in both]
+        assert sorted(codes) == [0, 2], errors
+        assert "Traceback" not in "".join(errors)
+        winner = 1 + codes.index(0)
+        dataset = open_dataset(tmp_path / name)
+        assert dataset.spec.seed == winner
+        expected = samples(dataset.spec, "train", 19990, 10)
+        np.testing.assert_array_equal(dataset.train.read("states", slice(19990, 20000)), expected["states"])
+
+
+def test_a_locked_folder(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "a.shards").mkdir()
+    with (tmp_path / "a.shards" / ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SSHMLError, match="being written by another process"):
+            generate(SPEC, tmp_path / "a.h5", shard_size=9)
+
+
+def test_a_full_disk_leaves_whole_shards_only(tmp_path):
+    """The file size limit stands for a quota: the third shard does not fit."""
+    resource = pytest.importorskip("resource")
+    code = (
+        "import sys; from sshml.dataset import DatasetSpec, generate;"
+        "from sshml.errors import SSHMLError\n"
+        "try: generate(DatasetSpec.from_json(sys.argv[1]), sys.argv[2], shard_size=2000)\n"
+        "except SSHMLError as error: print(error); sys.stdout.flush(); import os; os._exit(2)"
+    )
+    spec = dataclasses.replace(SPEC, cells=4, train=1000, valid=1000, test=2000)
+    found = subprocess.run(
+        [sys.executable, "-c", code, spec.to_json(), str(tmp_path / "a.h5")],
+        capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000)),
+    )  # fmt: skip
+    assert found.returncode == 2, found.stderr
+    assert "could not be written: file too large" in found.stdout
+    assert len(found.stdout.strip().splitlines()) == 1
+    left = sorted(file.name for file in tmp_path.rglob("*") if file.is_file())
+    assert left == [".lock", "train-000000000000.h5", "valid-000000000000.h5"]
+    generate(spec, tmp_path / "a.h5", shard_size=2000)
+    assert len(check(tmp_path / "a.h5").test) == 2000
+
+
+def test_a_disk_too_small_is_refused_before_the_work(tmp_path):
+    huge = dataclasses.replace(SPEC, cells=500, train=10**9)
+    with pytest.raises(SSHMLError, match="no space left"):
+        generate(huge, tmp_path / "a.h5", shard_size=10**6)
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestWorkers:
+    def test_a_killed_worker_is_one_line_and_the_next_run_goes_on(self, tmp_path):
+        spec = dataclasses.replace(SPEC, cells=16, train=20000, valid=100, test=100)
+        code = "import sys; from sshml.cli import main; main()"
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            "generate",
+            "a.h5",
+            "--cells",
+            "16",
+            "--train",
+            "20000",
+            "--valid",
+            "100",
+        ]
+        command += ["--test", "100", "--seed", "5", "--disorder-v", "0.5", "--disorder-w", "1", "--shard-size", "1000"]
+        command += ["--workers", "2"]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        try:
+            for _ in range(1200):
+                if list(tmp_path.glob("a.shards/train*.h5")):
+                    break
+                time.sleep(0.05)
+            workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            if not workers.exists():
+                pytest.skip("needs /proc")
+            os.kill(int(workers.read_text().split()[0]), signal.SIGKILL)
+            error = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+        assert process.returncode == 2
+        assert "a worker process died" in error.strip().splitlines()[-1]
+        assert not (tmp_path / "a.h5").exists()
+        assert len(list(tmp_path.glob("a.shards/*.h5"))) < 22
+        generate(spec, tmp_path / "a.h5", shard_size=1000, workers=2)
+        (tmp_path / "calm").mkdir()
+        generate(spec, tmp_path / "calm" / "a.h5", shard_size=1000)
+        assert bytes_of(tmp_path / "a.h5") == bytes_of(tmp_path / "calm" / "a.h5")
+
+
+class TestCluster:
+    def test_a_killed_dask_worker_loses_nothing(self, tmp_path):
+        distributed = pytest.importorskip("distributed")
+        spec = dataclasses.replace(SPEC, cells=16, train=12000, valid=100, test=100)
+        (tmp_path / "calm").mkdir()
+        generate(spec, tmp_path / "calm" / "a.h5", shard_size=500)
+        killed = []
+        with distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            local_directory=str(tmp_path / "d"),
+        ) as cluster:
+
+            def kill_one(done, total):
+                if not killed:
+                    killed.append(done)
+                    os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+
+            generate(spec, tmp_path / "a.h5", shard_size=500, scheduler=cluster.scheduler_address, progress=kill_one)
+        assert killed
+        assert killed[0] < 12200
+        assert bytes_of(tmp_path / "a.h5") == bytes_of(tmp_path / "calm" / "a.h5")
+
+    def test_no_scheduler(self, tmp_path, monkeypatch):
+        pytest.importorskip("distributed")
+        monkeypatch.setattr(sys.modules["sshml.dataset.generate"], "CONNECT_SECONDS", 1)
+        with pytest.raises(SSHMLError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
+            generate(SPEC, tmp_path / "a.h5", scheduler="tcp://127.0.0.1:9")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_without_dask(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        with pytest.raises(SSHMLError, match=r"sshml\[cluster\]"):
+            generate(SPEC, tmp_path / "a.h5", scheduler="tcp://127.0.0.1:9")

@@ -1,7 +1,6 @@
 import multiprocessing
 import operator
 import pickle
-import shutil
 from pathlib import Path
 
 import h5py
@@ -70,92 +69,6 @@ def test_splits_travel_to_other_processes(whole, method):
         for found in pool.map_async(operator.methodcaller("inputs"), [split] * 4).get(timeout=60):
             np.testing.assert_array_equal(found, expected)
     assert pickle.loads(pickle.dumps(split)) == split
-
-
-def set_value(name, index, value):
-    def change(file):
-        file[name][index] = value
-
-    return change
-
-
-def replace(name, array):
-    def change(file):
-        del file[name]
-        file[name] = array
-
-    return change
-
-
-def delete(name):
-    return lambda file: file.__delitem__(name)
-
-
-def set_attribute(name, value):
-    return lambda file: file.attrs.__setitem__(name, value)
-
-
-MUTATIONS = {
-    "one NaN state": (set_value("train/states", (3, 2, 1), np.nan), "/train/states sample 3 holds NaN"),
-    "one NaN hopping": (set_value("test/v", (5, 0), np.nan), "/test/v sample 5 holds NaN"),
-    "infinite energy": (set_value("valid/energies", (0, 0), -np.inf), "/valid/energies sample 0 holds NaN or inf"),
-    "norm": (set_value("train/states", (1, 2, 3), 3.0), "/train/states sample 1 is not of unit norm"),
-    "level twice": (
-        lambda f: [f[f"train/{a}"].__setitem__((2, 1), f[f"train/{a}"][2, 0]) for a in ("states", "energies")],
-        "/train/states sample 2 has levels that are not orthogonal",
-    ),
-    "order": (set_value("train/energies", (2, 0), 9.0), "/train/energies sample 2 does not ascend"),
-    "foreign hopping": (set_value("train/w", (4, 1), 0.123), "/train/states sample 4 does not solve"),
-    "swapped states": (
-        lambda file: file["train/states"].write_direct(np.roll(file["train/states"][()], 1, axis=0)),
-        "/train/states sample 0 does not solve",
-    ),
-    "label": (lambda f: f["valid/winding"].__setitem__(1, 1 - f["valid/winding"][1]), "/valid/winding sample 1 is not"),
-    "margin": (set_value("valid/log_margin", 3, 0.5), "/valid/log_margin sample 3 differs"),
-    "shape": (replace("train/states", np.zeros((12, 6, 5), np.float32)), "/train/states is float32 .*; expected"),
-    "dtype": (replace("test/winding", np.zeros(6)), "/test/winding is float64"),
-    "fewer samples": (replace("test/v", np.zeros((5, 3))), r"/test/v is float64 \(5, 3\); expected"),
-    "missing group": (delete("valid"), "/valid/states is missing"),
-    "missing array": (delete("test/energies"), "/test/energies is missing"),
-    "group for an array": (lambda f: (f.pop("test/v"), f.create_group("test/v")), "/test/v is missing"),
-    "format": (set_attribute("format", "sshml-run"), "is a sshml-run file"),
-    "version": (set_attribute("format_version", 99), "version 99"),
-    "version as text": (set_attribute("format_version", "one"), "version one"),
-    "format as array": (set_attribute("format", np.arange(3)), "without the attribute"),
-    "spec that is no table": (set_attribute("spec", "5"), "attribute 'spec'"),
-    "spec": (set_attribute("spec", "{}"), "attribute 'spec'"),
-    "no spec": (lambda file: file.attrs.__delitem__("spec"), "lacks the attribute 'spec'"),
-    "other size": (set_attribute("spec", DatasetSpec(cells=3, train=13, valid=4, test=6).to_json()), "expected"),
-}
-
-
-@pytest.mark.parametrize("mutation", MUTATIONS)
-def test_check_names_the_broken_rule(whole, tmp_path, mutation):
-    change, words = MUTATIONS[mutation]
-    path = shutil.copy(whole, tmp_path / "broken.h5")
-    with h5py.File(path, "r+") as file:
-        change(file)
-    with pytest.raises(SSHMLError, match=words) as caught:
-        check(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_check_finds_a_chain_in_two_splits(whole, tmp_path):
-    path = shutil.copy(whole, tmp_path / "leak.h5")
-    with h5py.File(path, "r+") as file:
-        for name in file["train"]:
-            file["test"][name][0] = file["train"][name][7]
-    with pytest.raises(SSHMLError, match="same chain more than once"):
-        check(path)
-
-
-@pytest.mark.parametrize("part", [0.01, 0.3, 0.99])
-def test_truncated_files(whole, tmp_path, part):
-    data = Path(whole).read_bytes()
-    (tmp_path / "cut.h5").write_bytes(data[: int(len(data) * part)])
-    with pytest.raises(SSHMLError, match="truncated"):
-        check(tmp_path / "cut.h5")
 
 
 def test_frozen_format_1():

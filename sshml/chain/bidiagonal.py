@@ -1,0 +1,317 @@
+"""Disordered open chains: singular values and vectors of the bidiagonal h to high relative accuracy.
+
+Singular values by bisection on the Sturm counts of h h^T - lambda in differential qd form (Fernando, Parlett,
+*Accurate singular values and differential qd algorithms*, Numer. Math. 67, 191 (1994)): relatively exact, so that an
+edge state's sigma of 1e-100 has as many correct digits as the largest. Vectors by twisted factorisations (Dhillon,
+Parlett, *Multiple representations to compute orthogonal eigenvectors*, Lin. Alg. Appl. 387, 1 (2004)) of h h^T for x
+and of h^T h for y, each on its own: y = h^T x / sigma is noise for edge states.
+
+With q_n = v_n^2, e_n = w_n^2: h h^T has q_n + e_{n-1} on the diagonal and v_n w_n beside it; h^T h read from the last
+cell to the first is the same matrix of the reversed hoppings.
+"""
+
+import numpy as np
+from numba import njit
+
+from sshml.chain.lanes import JIT, LANES
+
+V, W, Q, E, RATIO, STATIONARY, VECTOR, ROWS = range(8)
+"""Rows of `work[cell]`: v, w, v^2, w^2; L+ of the factorisation from above, its s (then U of the one from below)."""
+
+SHIFT, S, T, LEAST, TWIST, NORM, FIRST, LAST, LANE_ROWS = range(9)
+"""Rows of `lane`: lambda; two terms of recurrences; least |gamma| and its cell; norm; signs of the end components."""
+
+STEP = 8
+"""Cells per step of the Sturm count, after which the two terms are scaled back."""
+
+PAST = 4
+"""Levels kept for the orthogonalisation of close ones."""
+
+CLOSE = 1e-4
+"""Levels nearer than this fraction of their sigma are orthogonalised against each other."""
+
+DISTINCT = 1e-9
+"""Levels nearer than this fraction of their sigma are left to the exact path."""
+
+SEPARABLE = 1e-3
+"""sigma, in units of the largest hopping, from which on y = h^T x / sigma is as exact as x."""
+
+TINY = 1e-290
+SMALLEST, LARGEST = 1e-300, 4.001
+"""Bounds of lambda in units of the largest hopping squared; sigma_max <= max v + max w."""
+
+CERTIFICATE = 1e-11
+"""Largest residual, in units of the largest hopping, of a certified chain."""
+
+
+@njit(**JIT)
+def solve(v, w, energies, states, certified):
+    """Fill energies (chain, level) and states (chain, level, site) of open chains with positive hoppings.
+
+    Args:
+        v: positive intracell hoppings, float64, shape (chain, M).
+        w: positive intercell hoppings, float64, shape (chain, M - 1).
+        energies: output, as in `eigenstates`.
+        states: output, float64 or float32, as in `eigenstates`.
+        certified: output (chain): whether residuals and level spacings prove the states right to 1e-10.
+    """
+    for first in range(0, len(v), LANES):
+        _solve_block(v, w, energies, states, certified, first)
+
+
+@njit(**JIT)
+def _solve_block(v, w, energies, states, certified, first):
+    chains, cells = v.shape
+    padded = -(-cells // STEP) * STEP
+    one, two = np.zeros((padded, ROWS, LANES)), np.zeros((padded, ROWS, LANES))  # h h^T, and h^T h reversed
+    scale, lane = np.empty(LANES), np.zeros((LANE_ROWS, LANES))
+    _load(v, w, one, two, scale, first)
+    count, low, high = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    low[:], ceiling = _bits(SMALLEST), np.full(LANES, _bits(LARGEST))
+    past, sigmas = np.zeros((PAST, 2, cells, LANES)), np.zeros((cells, LANES))
+    good, lost = np.ones(LANES, np.bool_), np.zeros(LANES, np.bool_)
+    used = min(LANES, chains - first)
+    for level in range(cells):
+        high[:], ceiling[:] = ceiling, _bits(LARGEST)
+        widest = 2
+        while widest > 1:  # bisection of bit patterns: some 55 steps, the first ones find the exponent
+            _middle(low, high, lane)
+            _count_below(one, lane, count)
+            widest = _narrow(low, high, ceiling, count, level)
+        for at in range(LANES):
+            lane[SHIFT, at] = np.int64(low[at]).view(np.float64)
+            sigmas[level, at] = np.sqrt(lane[SHIFT, at])
+            if lane[SHIFT, at] < 2 * SMALLEST:
+                lost[at] = True
+                good[at] &= level == 0
+        # positive hoppings and sigma: v_1 y_1 = sigma x_1, so the first components of x and y have one sign
+        _factorise(one, lane, cells)
+        _vector(one, lane, cells)
+        _normalise(one, lane, cells, FIRST)
+        _factorise(two, lane, cells)
+        _vector(two, lane, cells)
+        _normalise(two, lane, cells, LAST)
+        if level:
+            for at in range(LANES):
+                if sigmas[level, at] - sigmas[level - 1, at] < CLOSE * sigmas[level, at]:
+                    _separate(one, two, cells, level, past, sigmas, good, at)
+        _certify(one, two, lane, cells, level, past, sigmas, good)
+        for at in range(used):
+            _write(one, two, cells, level, sigmas[level, at] * scale[at], energies[first + at], states[first + at], at)
+    for at in range(used):
+        certified[first + at] = good[at]
+        if lost[at]:  # prod sigma = prod v
+            log = 0.0
+            for i in range(cells):
+                log += np.log(one[i, V, at]) - (np.log(sigmas[i, at]) if i else 0.0)
+            energies[first + at, cells] = np.exp(log) * scale[at]
+            energies[first + at, cells - 1] = -energies[first + at, cells]
+
+
+@njit(**JIT)
+def _bits(x):
+    return np.float64(x).view(np.int64)
+
+
+@njit(**JIT)
+def _load(v, w, one, two, scale, first):
+    """Fill `work` with hoppings in units of the largest; lanes without a chain repeat the last one."""
+    chains, cells = v.shape
+    one[:, Q], two[:, Q] = 16.0, 16.0  # cells that pad to STEP: decoupled and above all lambda
+    for at in range(LANES):
+        c = min(first + at, chains - 1)
+        scale[at] = v[c].max()
+        for i in range(cells - 1):
+            scale[at] = max(scale[at], w[c, i])
+        for i in range(cells):
+            x = v[c, i] / scale[at]
+            one[i, V, at], one[i, Q, at] = x, x * x
+            two[cells - 1 - i, V, at], two[cells - 1 - i, Q, at] = x, x * x
+        for i in range(cells - 1):
+            x = w[c, i] / scale[at]
+            one[i, W, at], one[i, E, at] = x, x * x
+            two[cells - 2 - i, W, at], two[cells - 2 - i, E, at] = x, x * x
+
+
+@njit(**JIT)
+def _middle(low, high, lane):
+    for at in range(LANES):
+        lane[SHIFT, at] = np.int64(low[at] + ((high[at] - low[at]) >> 1)).view(np.float64)
+
+
+@njit(**JIT)
+def _narrow(low, high, ceiling, count, level):
+    """Halve each bracket of a level by the count of levels below its middle; return the widest.
+
+    `ceiling` collects the bound from above that the counts give for the level after it.
+    """
+    widest = 0
+    for at in range(LANES):
+        a, b = low[at], high[at]
+        middle = a + ((b - a) >> 1)
+        above = count[at] <= level
+        a = middle if above else a
+        b = b if above else middle
+        low[at], high[at] = a, b
+        bound = ceiling[at]
+        ceiling[at] = min(bound, middle) if count[at] > level + 1 else bound
+        widest = max(widest, b - a)
+    return widest
+
+
+@njit(**JIT)
+def _count_below(work, lane, count):
+    """Count the negative pivots d_n = q_n + s_n, s_{n+1} = e_n s_n / d_n - lambda, with s = S/T and no division."""
+    for at in range(LANES):
+        lane[S, at] = -lane[SHIFT, at]
+        lane[T, at] = 1.0
+        count[at] = 0
+    for i in range(0, work.shape[0], STEP):
+        for at in range(LANES):
+            shift, s, t, n = lane[SHIFT, at], lane[S, at], lane[T, at], count[at]
+            before = _bits(t)
+            for k in range(STEP):
+                t = work[i + k, Q, at] * t + s  # T_{n+1} = d_n T_n
+                s = work[i + k, E, at] * s - shift * t
+                after = _bits(t)
+                n += np.int64(np.uint64(before ^ after) >> np.uint64(63))
+                before = after
+            inverse = 1.0 / max(abs(s), abs(t))
+            lane[S, at], lane[T, at], count[at] = s * inverse, t * inverse, n
+
+
+@njit(**JIT)
+def _factorise(work, lane, cells):
+    """Factorise from above, d = q + s, and from below, d = e + p; twist where |gamma| = |s + p + lambda| is least."""
+    for at in range(LANES):
+        work[0, STATIONARY, at] = -lane[SHIFT, at]
+        lane[S, at] = work[cells - 1, Q, at] - lane[SHIFT, at]
+    for i in range(cells - 1):
+        row, following = work[i], work[i + 1]
+        for at in range(LANES):
+            s = row[STATIONARY, at]
+            d = s + row[Q, at]
+            inverse = 1.0 / (d if abs(d) > TINY else TINY)
+            row[RATIO, at] = row[V, at] * row[W, at] * inverse
+            following[STATIONARY, at] = s * (row[E, at] * inverse) - lane[SHIFT, at]
+    for at in range(LANES):
+        lane[LEAST, at] = abs(work[cells - 1, STATIONARY, at] + work[cells - 1, Q, at])
+        lane[TWIST, at] = cells - 1
+    for i in range(cells - 2, -1, -1):
+        here, row = float(i), work[i]
+        for at in range(LANES):
+            p, shift, least, twist = lane[S, at], lane[SHIFT, at], lane[LEAST, at], lane[TWIST, at]
+            d = row[E, at] + p
+            inverse = 1.0 / (d if abs(d) > TINY else TINY)
+            p = p * (row[Q, at] * inverse) - shift
+            gamma = abs(row[STATIONARY, at] + p + shift)
+            row[STATIONARY, at] = row[V, at] * row[W, at] * inverse
+            lane[TWIST, at] = here if gamma < least else twist
+            lane[LEAST, at] = min(gamma, least)
+            lane[S, at] = p
+
+
+@njit(**JIT)
+def _vector(work, lane, cells):
+    """Solve from the twist outwards, z = 1 there; signs are kept apart, for components that underflow."""
+    for at in range(LANES):
+        lane[NORM, at] = lane[FIRST, at] = lane[LAST, at] = work[cells - 1, VECTOR, at] = 1.0
+    for i in range(cells - 2, -1, -1):
+        here, row, following = float(i), work[i], work[i + 1]
+        for at in range(LANES):
+            above, ratio, sign = here < lane[TWIST, at], row[RATIO, at], lane[FIRST, at]
+            z = -ratio * following[VECTOR, at]
+            row[VECTOR, at] = z if above else 1.0
+            flipped = -sign if ratio > 0.0 else sign
+            lane[FIRST, at] = flipped if above else sign
+            lane[NORM, at] += z * z if above else 0.0
+    for i in range(cells - 1):
+        here, row, following = float(i), work[i], work[i + 1]
+        for at in range(LANES):
+            below, ratio, sign = here >= lane[TWIST, at], row[STATIONARY, at], lane[LAST, at]
+            z, kept = -ratio * row[VECTOR, at], following[VECTOR, at]
+            following[VECTOR, at] = z if below else kept
+            flipped = -sign if ratio > 0.0 else sign
+            lane[LAST, at] = flipped if below else sign
+            lane[NORM, at] += z * z if below else 0.0
+
+
+@njit(**JIT)
+def _normalise(work, lane, cells, end):
+    """Make the vector of unit norm, and positive at its first or last cell."""
+    for at in range(LANES):
+        lane[NORM, at] = lane[end, at] / np.sqrt(lane[NORM, at])
+    for i in range(cells):
+        row = work[i]
+        for at in range(LANES):
+            row[VECTOR, at] *= lane[NORM, at]
+
+
+@njit(**JIT)
+def _separate(one, two, cells, level, past, sigmas, good, at):
+    """Orthogonalise x against close levels before it, and take y = h^T x / sigma where it follows from x.
+
+    For a relative spacing g the independent x and y are off by some 1e-15/g within the span of close levels.
+    """
+    sigma = sigmas[level, at]
+    back = 1
+    while back <= level and sigma - sigmas[level - back, at] < CLOSE * sigma:
+        if back > PAST or sigma - sigmas[level - back, at] < DISTINCT * sigma:
+            good[at] = False
+            return
+        x = past[(level - back) % PAST, 0]
+        overlap = 0.0
+        for i in range(cells):
+            overlap += one[i, VECTOR, at] * x[i, at]
+        for i in range(cells):
+            one[i, VECTOR, at] -= overlap * x[i, at]
+        back += 1
+    if back > 1 and sigma > SEPARABLE:
+        norm = 0.0
+        for i in range(cells):
+            y = one[i, V, at] * one[i, VECTOR, at] + (one[i, W, at] * one[i + 1, VECTOR, at] if i + 1 < cells else 0.0)
+            norm += y * y
+            two[cells - 1 - i, VECTOR, at] = y
+        norm = 1 / np.sqrt(norm)
+        for i in range(cells):
+            two[i, VECTOR, at] *= norm
+
+
+@njit(**JIT)
+def _certify(one, two, lane, cells, level, past, sigmas, good):
+    """Check h y = sigma x, h^T x = sigma y and the overlaps with the level before; keep x and y for the next one."""
+    for at in range(LANES):
+        lane[S, at] = lane[T, at] = lane[LEAST, at] = 0.0
+    now, before, sigma = past[level % PAST], past[(level - 1) % PAST], sigmas[level]
+    for i in range(cells):
+        row, following, mirror = one[i], one[min(i + 1, cells - 1)], two[cells - 1 - i]
+        for at in range(LANES):
+            # h^T x, whose last row has no w: E, W are 0 there
+            r = row[V, at] * row[VECTOR, at] + row[W, at] * following[VECTOR, at] - sigma[at] * mirror[VECTOR, at]
+            lane[LEAST, at] = max(lane[LEAST, at], abs(r))
+        row, following, mirror = two[i], two[min(i + 1, cells - 1)], one[cells - 1 - i]
+        for at in range(LANES):
+            r = row[V, at] * row[VECTOR, at] + row[W, at] * following[VECTOR, at] - sigma[at] * mirror[VECTOR, at]
+            lane[LEAST, at] = max(lane[LEAST, at], abs(r))
+        x, y, x_before, y_before = one[i], two[i], before[0, i], before[1, i]
+        for at in range(LANES):
+            lane[S, at] += x[VECTOR, at] * x_before[at]
+            lane[T, at] += y[VECTOR, at] * y_before[at]
+        x_now, y_now = now[0, i], now[1, i]
+        for at in range(LANES):
+            x_now[at] = x[VECTOR, at]
+        for at in range(LANES):
+            y_now[at] = y[VECTOR, at]
+    for at in range(LANES):
+        worst = max(lane[LEAST, at], max(abs(lane[S, at]), abs(lane[T, at])))
+        good[at] &= worst <= CERTIFICATE  # False for NaN
+
+
+@njit(**JIT)
+def _write(one, two, cells, level, sigma, energies, states, at):
+    energies[cells - 1 - level], energies[cells + level] = -sigma, sigma
+    lower, upper, half = states[cells - 1 - level], states[cells + level], np.sqrt(0.5)
+    for i in range(cells):
+        x, y = half * one[i, VECTOR, at], half * two[cells - 1 - i, VECTOR, at]
+        lower[2 * i], lower[2 * i + 1] = x, -y
+        upper[2 * i], upper[2 * i + 1] = x, y
