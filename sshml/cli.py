@@ -125,7 +125,9 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
     rows = [(name, str(getattr(dataset.spec, name))) for name in dataset.spec.__dataclass_fields__]
     rows.append(("created by", dataset.created_by))
     for name, split in dataset.splits.items():
-        rows.append((f"topological share, {name}", f"{split.labels.mean():.4f}"))
+        winding = split.read("winding").tolist()
+        shares = ", ".join(f"{nu}: {winding.count(nu) / len(winding):.4f}" for nu in dataset.spec.windings)
+        rows.append((f"share of each winding number, {name}", shares))
     closest, median = split_distance(dataset)
     rows.append(("distance of test chains to training chains", f"smallest {closest:.3g}, median {median:.3g}"))
     try:
@@ -150,13 +152,14 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option(help="L2 coefficient of Adam.")] = 0.0,
     flip_signs: Annotated[bool, typer.Option("--flip-signs", help="Fresh random signs in every epoch.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Read batches from the file, for large data.")] = False,
     device: Device = "auto",
     force: Force = False,
 ):
     """Train an ensemble of perceptrons on a dataset; print the test accuracy."""
     import functools
 
-    from sshml.classifier import MLP, TrainingSpec, fit, save_run
+    from sshml.classifier import MLP, Stream, TrainingSpec, fit, save_run
     from sshml.dataset import open_dataset
     from sshml.files import refuse_existing
 
@@ -167,10 +170,11 @@ def train(
         widths = tuple(int(width) for width in hidden.split(",")) if hidden else ()
     except ValueError:
         raise SSHMLError(f"--hidden {hidden!r} is not understood; write widths like 128,64.") from None
-    network = functools.partial(MLP, (dataset.spec.sites**2, *widths, 2), activation)
+    network = functools.partial(MLP, (dataset.spec.sites**2, *widths, len(dataset.spec.windings)), activation)
     training = TrainingSpec(epochs, batch_size, learning_rate, weight_decay, view, flip_signs)
     with progress_bars() as bar:
-        trained = fit(network, dataset.train, dataset.valid, training, seeds, device, bar(f"{seeds} networks"))
+        source = Stream(dataset.train, view, batch_size) if stream else dataset.train
+        trained = fit(network, source, dataset.valid, training, seeds, device, bar(f"{seeds} networks"))
     save_run(trained, run, force)
     best = trained.history["valid_accuracy"].max(1)
     print(
@@ -301,36 +305,64 @@ def select(
 
 
 @app.command()
+def export(
+    data: DataFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file to make.")],
+    force: Force = False,
+):
+    """Write labels and hoppings of a dataset as a CSV table, one line per chain."""
+    from sshml.dataset import export as write
+
+    _refuse_same(out, data)
+    with progress_bars() as bar:
+        rows = write(data, out, force, bar("chains"))
+    print(f"{out}: {rows} chains")
+
+
+@app.command()
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help="What to reproduce: poster.")] = "poster",
+    experiment: Annotated[str, typer.Argument(help="What to reproduce: poster or phases.")] = "poster",
     out: Annotated[Path, typer.Option(help="Folder of results; each experiment makes its own folder in it.")] = Path(
         "results"
     ),
-    seeds: Annotated[int, typer.Option(help="Networks per gauge and view.")] = 16,
+    seeds: Annotated[int | None, typer.Option(help="Networks per gauge and view (16) or draws (8).")] = None,
     device: Device = "auto",
     force: Force = False,
 ):
     """Reproduce a published work: figures with error bars, their numbers, and the table of its claims."""
-    from sshml.experiments import poster
     from sshml.experiments.claims import measured
 
-    if seeds < 2:
-        raise SSHMLError(f"--seeds is {seeds}; error bars need at least 2 networks.")
-    _choose("experiment", experiment, {"poster": poster})
+    if seeds is not None and seeds < 2:
+        raise SSHMLError(f"--seeds is {seeds}; error bars need at least 2.")
+    run = _choose("experiment", experiment, {"poster": _reproduce_poster, "phases": _reproduce_phases})
     folder = out / experiment
     with progress_bars() as bar:
-        claims, baselines = poster.reproduce(folder, poster.Settings(seeds=seeds), device, force, bar)
-    print_table(
-        "One-number baselines, random-sign test chains",
-        ("observable", "accuracy"),
-        [(row["observable"], f"{row['accuracy']:.4f}") for row in baselines],
-    )
+        claims, files = run(folder, seeds, device, force, bar)
     print_table(
         "Claims",
         ("", "claim", "source", "published", "measured (n seeds)", "verdict"),
         [(row["id"], row["claim"], row["source"], row["published"], measured(row), row["verdict"]) for row in claims],
     )
-    print(f"{folder}: fig1 ... fig4 (png, pdf), their numbers (csv), claims.csv, data and runs (h5)")
+    print(f"{folder}: {files}")
+
+
+def _reproduce_poster(folder, seeds, device, force, bar):
+    from sshml.experiments import poster
+
+    claims, baselines = poster.reproduce(folder, poster.Settings(seeds=seeds or 16), device, force, bar)
+    print_table(
+        "One-number baselines, random-sign test chains",
+        ("observable", "accuracy"),
+        [(row["observable"], f"{row['accuracy']:.4f}") for row in baselines],
+    )
+    return claims, "fig1 ... fig4 (png, pdf), their numbers (csv), claims.csv, data and runs (h5)"
+
+
+def _reproduce_phases(folder, seeds, device, force, bar):
+    from sshml.experiments import phases
+
+    claims = phases.reproduce(folder, phases.Settings(seeds=seeds or 8), force, bar("phase diagrams"))
+    return claims, "phases (png, pdf), its numbers diagram.csv and cut.csv, claims.csv"
 
 
 def _load(path):
@@ -355,6 +387,8 @@ def _ratio(split):
     """Return the ratio of the geometric means of w and v of each chain."""
     import numpy as np
 
+    if split.spec.is_longer:
+        raise SSHMLError("w/v does not tell the phase of chains with longer range; select needs chains without.")
     return np.exp(np.clip(split.read("log_margin"), -20, 20))
 
 

@@ -100,3 +100,15 @@ def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
         )
     ax.set_xticks(range(len(names)), names)
     return ax
+
+
+def plot_phases(ax, v, strength, share, line):
+    """Show the share (W, v) of topological chains, and the line (v, W, margin (W, v)) where the exact margin is 0."""
+    image = ax.pcolormesh(v, strength, share, cmap="Blues", vmin=0, vmax=1, shading="nearest", rasterized=True)
+    ax.contour(*line, levels=[0], colors=COLORS[1], linewidths=1.5)
+    ax.plot([], [], color=COLORS[1], linewidth=1.5, label="infinite chain, exact")
+    ax.legend(loc="upper right", fontsize=8)
+    ax.set_xlabel("intracell hopping $v$ (units of $w$)")
+    ax.set_ylabel("disorder strength $W_v$ (units of $w$)")
+    ax.figure.colorbar(image, ax=ax, label="share of topological chains")
+    return ax

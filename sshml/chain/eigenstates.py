@@ -78,16 +78,19 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
     kernels_first = bidiagonal and (solver == "kernels" or (solver == "auto" and chains >= KERNEL_BATCH))
     everything = np.ones(chains, bool)
     if kernels_first:
-        _by_lapack(flat, boundary, energies, states, _by_kernels(*flat, energies, states, everything))
+        _by_lapack(flat, boundary, energies, states, _by_kernels(*flat, energies, states, everything, fresh=True))
     else:
         unresolved = _by_lapack(flat, boundary, energies, states, everything)
         if bidiagonal and solver == "auto" and unresolved.any():
-            _by_kernels(*flat, energies, states, unresolved)
+            _by_kernels(*flat, energies, states, unresolved, fresh=False)
     return energies.reshape(*batch, 2 * cells), states.reshape(*batch, 2 * cells, 2 * cells)
 
 
-def _by_kernels(v, w, energies, states, wanted):
-    """Solve the wanted chains without zero hoppings; return the mask of those that are left."""
+def _by_kernels(v, w, energies, states, wanted, fresh):
+    """Solve the wanted chains without zero hoppings; return the mask of those that are left.
+
+    What the outputs hold of those that are left stays as it is, unless the outputs are `fresh`.
+    """
     from sshml.chain import bidiagonal, closed_form
     from sshml.chain.lanes import multiply_sites, run
 
@@ -103,7 +106,7 @@ def _by_kernels(v, w, energies, states, wanted):
         chosen = np.flatnonzero(mask())
         if not chosen.size:
             continue
-        whole = chosen.size == len(v)
+        whole = fresh and chosen.size == len(v)
         certified = np.zeros(chosen.size, bool)
         found = (energies, states) if whole else (energies[chosen], states[chosen])
         run(solve, *(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)

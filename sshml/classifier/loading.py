@@ -1,8 +1,12 @@
-"""Splits as torch tensors."""
+"""Splits as torch tensors: resident on a device, or streamed from a file larger than memory."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
+from sshml.dataset.store import check_view
 from sshml.errors import SSHMLError
 
 
@@ -50,3 +54,103 @@ def resident(split, view=None, device="cpu"):
         raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
     inputs = torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32))
     return inputs.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
+
+
+class Stream:
+    """Shuffled mini-batches of a split of a dataset file, read in whole chunks.
+
+    In every epoch the chunks of the file are permuted; a group of them is read at once and its samples are permuted.
+    Each sample comes once per epoch, and the batches are the same for any number of workers. Every iteration is the
+    next epoch. Nothing is open when a worker starts, so fork and spawn are both safe.
+
+    Args:
+        split: a `Split` of a dataset file.
+        view: what the network sees, see `Split.inputs`.
+        batch_size: samples per batch; the last one of an epoch may be smaller.
+        seed: seed of the permutations.
+        workers: processes that read ahead; 0 for a thread.
+        group_bytes: memory of a group; some three of them are alive, per worker.
+        context: start method of the workers, "fork", "spawn" or "forkserver"; None for torch's own.
+
+    >>> stream = Stream(split, batch_size=64)  # doctest: +SKIP
+    >>> for inputs, labels in stream: ...  # doctest: +SKIP
+    """
+
+    def __init__(self, split, view=None, batch_size=64, seed=0, workers=0, group_bytes=2**26, context=None):
+        if not hasattr(split, "chunk_rows"):
+            raise SSHMLError(f"a {type(split).__name__} cannot be streamed; give a split of a dataset file.")
+        if batch_size < 1 or workers < 0:
+            raise SSHMLError(f"batch_size is {batch_size} and workers {workers}; expected at least 1 and at least 0.")
+        check_view(view or "states")
+        self.split, self.view, self.batch_size = split, view or "states", batch_size
+        self.seed, self.workers, self.context, self.epoch = seed, workers, context, 0
+        self._rows = split.chunk_rows
+        self._chunks = -(-len(split) // self._rows)
+        self._per_group = max(1, group_bytes // (4 * self._rows * split.spec.sites**2))
+
+    def __len__(self):
+        return -(-len(self.split) // self.batch_size)
+
+    def __iter__(self):
+        self.epoch += 1
+        return self.batches(self.epoch)
+
+    def batches(self, epoch):
+        """Yield (inputs float32, labels int64) of one epoch, a function of (seed, epoch) alone."""
+        rest = None
+        for inputs, labels in self._groups(epoch):
+            if rest is not None:
+                inputs, labels = torch.cat([rest[0], inputs]), torch.cat([rest[1], labels])
+            whole = len(labels) // self.batch_size * self.batch_size
+            for first in range(0, whole, self.batch_size):
+                rows = slice(first, first + self.batch_size)
+                yield inputs[rows], labels[rows]
+            rest = (inputs[whole:], labels[whole:]) if whole < len(labels) else None
+        if rest is not None:
+            yield rest
+
+    def _groups(self, epoch):
+        groups = _Groups(self.split, self.view, self._rows, self._order(epoch), (self.seed, epoch))
+        if self.workers:
+            yield from torch.utils.data.DataLoader(
+                groups, batch_size=None, num_workers=self.workers, multiprocessing_context=self.context
+            )
+            return
+        with ThreadPoolExecutor(1) as thread:
+            ahead = thread.submit(groups.__getitem__, 0)
+            for number in range(1, len(groups) + 1):
+                group = ahead.result()
+                if number < len(groups):
+                    ahead = thread.submit(groups.__getitem__, number)
+                yield group
+
+    def _order(self, epoch):
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._chunks)
+        return np.split(order, range(self._per_group, self._chunks, self._per_group))
+
+
+class _Groups(torch.utils.data.Dataset):
+    """The groups of one epoch, each with its samples permuted; opens the file anew in every process."""
+
+    def __init__(self, split, view, rows, order, seed):
+        self.split, self.view, self.rows, self.order, self.seed = split, view, rows, order, seed
+        self._opened = None
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, number):
+        file = self._file()
+        slices = [slice(c * self.rows, min((c + 1) * self.rows, len(self.split))) for c in self.order[number]]
+        inputs = np.concatenate([self.split.inputs(self.view, rows, file) for rows in slices])
+        labels = np.concatenate([self.split.classes(self.split.read("winding", rows, file)) for rows in slices])
+        order = np.random.default_rng((*self.seed, number)).permutation(len(labels))
+        return torch.from_numpy(inputs[order]), torch.from_numpy(labels[order])
+
+    def _file(self):
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = os.getpid(), self.split.open()
+        return self._opened[1]
+
+    def __getstate__(self):
+        return self.__dict__ | {"_opened": None}

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sshml.classifier.ensemble import stack, stacked_state
-from sshml.classifier.loading import pick_device, resident
+from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.errors import SSHMLError
 
 CHUNK = 2**22
@@ -105,7 +105,8 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
 
     Args:
         factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class).
-        train: split with `inputs` and `labels`, see `resident`.
+        train: split with `inputs` and `labels`, see `resident`; or a `Stream` of a split larger than memory, in its
+            own batches and view, the same for all members.
         valid: split that chooses the epoch.
         training: a `TrainingSpec`; its defaults if None.
         seeds: number of members, or their seeds.
@@ -123,9 +124,14 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
     if seeds.dtype.kind not in "iu" or seeds.min() < 0:
         raise SSHMLError(f"seeds are {seeds.tolist()[:8]}; expected integers of at least 0.")
     device = pick_device(device)
-    data = [resident(split, training.view, device) for split in (train, valid)]
-    if training.flip_signs and data[0][0].ndim != 3:
-        raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(data[0][0].shape)}.")
+    if isinstance(train, Stream):
+        training = dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
+        source = _Streamed(train, device)
+    else:
+        source = _Resident(*resident(train, training.view, device), training.batch_size)
+    valid = resident(valid, training.view, device)
+    if training.flip_signs and source.example.ndim != 3:
+        raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(source.example.shape)}.")
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         members = []
@@ -133,7 +139,7 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
             torch.manual_seed(int(seed))
             members.append(factory())
         initial = _merge([stacked_state(part) for part in stacks(members)])
-        _check_network(members[0], data)
+        _check_network(members[0], source, valid)
         together = stacks(members)
         epochs_done, total = itertools.count(1), training.epochs * len(together)
 
@@ -146,7 +152,7 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
         parts = []
         for part, own in zip(together, np.split(seeds, len(together)), strict=True):
             torch.manual_seed(int(own[0]))
-            parts.append(_fit_stack(part.to(device), own, *data, training, report))
+            parts.append(_fit_stack(part.to(device), own, source, valid, training, report))
     weights, history, epoch = zip(*parts, strict=True)
     return Run(
         factory=factory,
@@ -156,15 +162,56 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
         history={name: np.concatenate([part[name] for part in history]) for name in history[0]},
         epoch=np.concatenate(epoch),
         training=training,
-        data=train.spec.to_json() if hasattr(train, "spec") else None,
+        data=_spec_json(train.split if isinstance(train, Stream) else train),
     )
 
 
+def _spec_json(split):
+    return split.spec.to_json() if hasattr(split, "spec") else None
+
+
+class _Resident:
+    """Batches of a split on the device: every member has its own order."""
+
+    def __init__(self, inputs, labels, batch_size):
+        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+        self.example, self.largest_label, self.device = inputs[:1], int(labels.max()), inputs.device
+
+    def __len__(self):
+        return len(self.labels)
+
+    def batches(self, epoch, generators):
+        """Yield (inputs, labels), shapes (member, sample, ...)."""
+        order = torch.stack([torch.randperm(len(self), generator=g) for g in generators]).to(self.device)
+        for batch in order.split(self.batch_size, dim=1):
+            x = self.inputs.index_select(0, batch.reshape(-1)).reshape(*batch.shape, *self.inputs.shape[1:])
+            yield x, self.labels[batch]
+
+
+class _Streamed:
+    """Batches of a stream: all members see the same ones."""
+
+    def __init__(self, stream, device):
+        self.stream, self.device = stream, device
+        self.example = torch.from_numpy(stream.split.inputs(stream.view, slice(1))).to(device)
+        self.largest_label = int(stream.split.labels.max())
+
+    def __len__(self):
+        return len(self.stream.split)
+
+    def batches(self, epoch, generators):
+        """Yield (inputs, labels), shapes (member, sample, ...)."""
+        members = len(generators)
+        for x, labels in self.stream.batches(epoch):
+            x, labels = x.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            yield x.expand(members, *x.shape), labels.expand(members, -1)
+
+
 @torch.no_grad()
-def _check_network(model, splits):
+def _check_network(model, source, valid):
     """Raise where a network does not take the inputs or has too few classes for the labels."""
-    inputs, training = splits[0][0], model.training
-    shapes = [tuple(x.shape[1:]) for x, _ in splits]
+    inputs, training = source.example, model.training
+    shapes = [tuple(x.shape[1:]) for x in (inputs, valid[0])]
     if shapes[0] != shapes[1]:
         raise SSHMLError(f"training inputs have shape {shapes[0]} and validation inputs {shapes[1]}; they must agree.")
     try:
@@ -175,7 +222,7 @@ def _check_network(model, splits):
             f"the network does not take inputs of shape {shape}: {' '.join(str(error).split())}."
         ) from None
     model.train(training)
-    largest = max(int(labels.max()) for _, labels in splits)
+    largest = max(source.largest_label, int(valid[1].max()))
     if largest >= classes:
         raise SSHMLError(f"the splits hold label {largest} but the network has {classes} classes, 0 to {classes - 1}.")
 
@@ -190,10 +237,9 @@ def _merge(states):
     return {name: torch.cat([state[name].cpu() for state in states]) for name in states[0]}
 
 
-def _fit_stack(model, seeds, train, valid, training, report):
+def _fit_stack(model, seeds, source, valid, training, report):
     """Train one stack in place; return its best weights, history and epochs."""
-    inputs, labels = train
-    members, samples = len(seeds), len(inputs)
+    members, samples = len(seeds), len(source)
     generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     optimizer = torch.optim.Adam(
         model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
@@ -202,22 +248,16 @@ def _fit_stack(model, seeds, train, valid, training, report):
     best, best_epoch, weights = np.full(members, -1.0), np.zeros(members, dtype=np.int64), None
     for epoch in range(training.epochs):
         model.train()
-        order = torch.stack([torch.randperm(samples, generator=g) for g in generators]).to(inputs.device)
-        if training.flip_signs:
-            levels = inputs.shape[1]
-            flips = [torch.randint(2, (samples, levels), generator=g, dtype=torch.int8) for g in generators]
-            flips = torch.stack(flips).to(inputs.device) * 2 - 1
-        loss_sum = torch.zeros(members, device=inputs.device)
-        for first in range(0, samples, training.batch_size):
-            batch = order[:, first : first + training.batch_size]
-            x = inputs.index_select(0, batch.reshape(-1)).reshape(*batch.shape, *inputs.shape[1:])
+        loss_sum = torch.zeros(members, device=source.device)
+        for x, labels in source.batches(epoch, generators):
             if training.flip_signs:
-                x *= flips[:, first : first + training.batch_size, :, None]
-            losses = _losses(model(x), labels[batch]).mean(1)
+                flips = [torch.randint(2, x.shape[1:3], generator=g, dtype=torch.int8) for g in generators]
+                x = x * (torch.stack(flips).to(x.device) * 2 - 1)[..., None]
+            losses = _losses(model(x), labels).mean(1)
             optimizer.zero_grad(set_to_none=True)
             losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
             optimizer.step()
-            loss_sum += losses.detach() * batch.shape[1]
+            loss_sum += losses.detach() * labels.shape[1]
         history["train_loss"][:, epoch] = (loss_sum / samples).cpu()
         if not np.isfinite(history["train_loss"][:, epoch]).all():
             raise SSHMLError(

@@ -2,6 +2,7 @@
 
 from sshml.dataset.checking import check
 from sshml.dataset.draw import samples
+from sshml.dataset.export import export
 from sshml.dataset.generate import generate
 from sshml.dataset.leakage import sign_leakage, split_distance
 from sshml.dataset.spec import DatasetSpec, Hopping
@@ -13,6 +14,7 @@ __all__ = [
     "Hopping",
     "Split",
     "check",
+    "export",
     "generate",
     "open_dataset",
     "samples",

@@ -61,10 +61,11 @@ def solved(spec, split, index, drawn):
     """Return states and energies, float32, of samples whose numbers (ascending) and hoppings are given."""
     longer = dict(zip(("j3", "j4"), drawn[2:], strict=False))
     energies, states = eigenstates(*drawn[:2], spec.boundary, **longer, dtype=np.float32, solver="kernels")
-    for run in np.split(np.arange(len(index)), 1 + np.flatnonzero(np.diff(index) != 1)):
-        if run.size:
-            part = states[run[0] : run[-1] + 1]
-            apply_gauge(part, spec.gauge, (spec.seed, SPLITS.index(split)), int(index[run[0]]))
+    start = 0
+    for run in _runs(index):
+        part = states[start : start + len(run)]
+        apply_gauge(part, spec.gauge, (spec.seed, SPLITS.index(split)), int(run[0]))
+        start += len(run)
     return states, energies.astype(np.float32)
 
 
@@ -89,11 +90,13 @@ def _labelled(spec, split, first, count):
     for attempt in range(1, ATTEMPTS):
         if not closed.any():
             return drawn, winding
-        for i in np.flatnonzero(closed):
-            again = _draw(spec, split, first + int(i), 1, attempt)
-            for array, row in zip(drawn, again, strict=True):
-                array[i] = row[0]
-            winding[i], closed[i] = (x[0] for x in label(*again[:2], spec.boundary, *again[2:]))
+        left = np.flatnonzero(closed)
+        for run in _runs(left):
+            again = _draw(spec, split, first + int(run[0]), len(run), attempt)
+            for array, rows in zip(drawn, again, strict=True):
+                array[run] = rows
+        again = [array[left] for array in drawn]
+        winding[left], closed[left] = label(*again[:2], spec.boundary, *again[2:])
     clean = ", ".join(f"{name} = {hopping}" for name, hopping in spec.clean.items())
     raise SSHMLError(f"{ATTEMPTS} draws of {clean} all had a closed gap, as |v| = |w| has; change v or w.")
 
@@ -129,6 +132,11 @@ def _disordered(clean, strength, uniform, law):
 
         return clean + strength * ndtri(uniform + 2.0**-54)  # the numbers are multiples of 2^-53: never 0 or 1
     return clean + strength * (clean if law == "multiplicative" else 1.0) * (uniform - 0.5)
+
+
+def _runs(index):
+    """Return ascending numbers cut into runs of consecutive ones."""
+    return [run for run in np.split(index, 1 + np.flatnonzero(np.diff(index) != 1)) if run.size]
 
 
 def _grid_index(split, i, points):

@@ -79,3 +79,30 @@ def test_ring_levels_lie_on_the_bands():
 def test_bad_input(v, w, boundary, words):
     with pytest.raises(SSHMLError, match=words):
         hamiltonian(v, w, boundary)
+
+
+@pytest.mark.parametrize("boundary", ["open", "periodic"])
+def test_longer_range(rng, boundary):
+    """j3 joins A_m and B_{m+1}, j4 joins B_m and A_{m+2}; chiral symmetry stays; levels of a clean ring."""
+    cells, gap = 6, boundary == "open"
+    v, w, j3, j4 = (rng.random(cells - gap * missing) for missing in (0, 1, 1, 2))
+    full = hamiltonian(v, w, boundary, j3, j4)
+    np.testing.assert_array_equal(full, full.T)
+    assert full[2 * 1, 2 * 2 + 1] == j3[1]
+    assert full[2 * 1 + 1, 2 * 3] == j4[1]
+    assert not full[0::2, 0::2].any()
+    assert (full != 0).sum() == 2 * sum(map(len, (v, w, j3, j4)))
+    if boundary == "periodic":
+        assert full[2 * 5, 1] == j3[5]
+        assert full[2 * 5 + 1, 2] == j4[5]
+        clean = hamiltonian(*(np.full(6, x) for x in (0.3, 0.7)), boundary, 0.4, -0.2)
+        k = 2 * np.pi * np.arange(6) / 6
+        np.testing.assert_allclose(
+            np.linalg.eigvalsh(clean), np.sort(dispersion(k, 0.3, 0.7, 0.4, -0.2).ravel()), atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("j3", [[1.0, 2.0], np.nan, [[1.0] * 3] * 7])
+def test_bad_longer_range(j3):
+    with pytest.raises(SSHMLError, match=r"j3 (has|holds|\()"):
+        hamiltonian(np.ones((2, 4)), np.ones((2, 3)), j3=j3)

@@ -70,3 +70,42 @@ def test_bad_input():
         winding_number(np.array([1.0]), np.array([]))
     with pytest.raises(SSHMLError, match="NaN"):
         winding_number(np.nan, 1.0)
+
+
+class TestLongerRange:
+    def test_clean_chains_have_the_winding_of_h_of_k(self, rng):
+        """The zeros of the polynomial and the phase of h(k) round the Brillouin zone, on 900 random chains."""
+        v, w, j3, j4 = rng.normal(size=(4, 900))
+        k = 2 * np.pi * np.arange(4097) / 4096
+        h = bloch_hamiltonian(-k, v[:, None], w[:, None], j3[:, None], j4[:, None])[..., 0, 1]
+        turns = np.rint(np.angle(h[:, 1:] / h[:, :-1]).sum(1) / (2 * np.pi))
+        one = np.ones(5)
+        found = winding_number(
+            v[:, None] * one, w[:, None] * one, "periodic", j3=j3[:, None] * one, j4=j4[:, None] * one
+        )
+        np.testing.assert_array_equal(found, turns)
+        assert set(found) == {-1, 0, 1, 2}
+        singles = [int(winding_number(*row[:2], j3=row[2], j4=row[3])) for row in zip(v, w, j3, j4, strict=True)]
+        np.testing.assert_array_equal(found, singles)
+
+    def test_without_longer_bonds_it_is_the_usual_number(self, rng):
+        v, w = rng.random((2, 50))
+        for label, a, b in zip(winding_number(v[:, None], w[:, None], "periodic"), v, w, strict=True):
+            assert winding_number(a, b, j3=0.0, j4=0.0) == label
+
+    def test_disordered_rings(self, rng):
+        """The real-space number against the exact one of nearest-neighbour rings, and against clean limits."""
+        v, w = 1 + rng.random((100, 32)) - 0.5, rng.uniform(0.5, 1.5, (100, 1)) + 0.5 * (rng.random((100, 32)) - 0.5)
+        found = winding_number(v, w, "periodic", j3=np.zeros(32))
+        assert (found == winding_number(v, w, "periodic")).mean() > 0.95
+        v, w, j3, j4 = rng.normal(size=(4, 100, 1)) + 1e-6 * rng.random((4, 100, 40))
+        clean = [int(winding_number(*(x[i, 0] for x in (v, w)), j3=j3[i, 0], j4=j4[i, 0])) for i in range(100)]
+        assert (winding_number(v, w, "periodic", j3=j3, j4=j4) == clean).mean() > 0.97
+
+    def test_closed_gaps_and_chains_without_label(self, rng):
+        with pytest.raises(GapClosedError, match="unit circle"):
+            winding_number(-1.0, 0.0, j3=0.5, j4=0.5)  # j3 + v z + j4 z^3 = 0 for z = 1
+        with pytest.raises(GapClosedError):
+            winding_number(0.0, 0.0, j3=0.0)
+        with pytest.raises(SSHMLError, match="boundary='periodic'"):
+            winding_number(rng.random((2, 5)), rng.random((2, 4)), j3=rng.random((2, 4)))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.classifier import MLP, TrainingSpec, fit, resident
+from sshml.classifier import MLP, Stream, TrainingSpec, fit, resident
 from sshml.errors import SSHMLError
 
 
@@ -166,3 +166,21 @@ def test_bad_fits(rng):
         fit(factory, toy(rng, classes=5), data, seeds=1)
     with pytest.raises(SSHMLError, match=r"does not take inputs of shape \(8, 8\)"):
         fit(lambda: MLP((63, 2)), data, data, seeds=1)
+
+
+def stream_mlp():
+    return MLP((64, 12, 6, 2))
+
+
+def test_a_stream_trains_like_resident_data(dataset):
+    """From the file in chunks: as good as resident data, the same for a member alone or in company."""
+    training = TrainingSpec(epochs=6, batch_size=32, view="abs")
+    resident_run = fit(stream_mlp, dataset.train, dataset.valid, training, seeds=3, device="cpu")
+    runs = [
+        fit(stream_mlp, Stream(dataset.train, "abs", 32), dataset.valid, TrainingSpec(epochs=6), seeds, device="cpu")
+        for seeds in (3, [1])
+    ]
+    assert runs[0].training == training
+    assert runs[0].data == resident_run.data
+    np.testing.assert_allclose(runs[0].history["train_loss"][1], runs[1].history["train_loss"][0], rtol=1e-4)
+    assert runs[0].accuracy(dataset.test).mean() == pytest.approx(resident_run.accuracy(dataset.test).mean(), abs=0.05)
