@@ -280,6 +280,7 @@ def select(
     _refuse_figure(out, force)
     trained = _load(run)
     dataset = _dataset_for(trained, data)
+    ratio = _ratio(dataset.test)
     with waiting("singular vectors"):
         found = measure(trained, dataset, _layer(layer), vectors=1)
     uniform = f"uniform {2 / dataset.spec.sites:.3f}"
@@ -298,7 +299,6 @@ def select(
     kind = "site" if found.view == "projector" else "level"
     plot_vector(axes[0, 0], found.vectors[0, 0], kind)
     plot_shares(axes[0, 1], found.row_share[:, 0], kind)
-    ratio = _ratio(dataset.test)
     plot_score(axes[0, 2], ratio, found.score[0], dataset.test.labels).legend(markerscale=4)
     _save(figure, out, force)
     print(out)

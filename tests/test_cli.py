@@ -11,7 +11,7 @@ import pytest
 from sshml.cli import main
 from sshml.files import read_csv
 
-COMMANDS = ("generate", "check", "info", "train", "compress", "sweep", "select", "reproduce")
+COMMANDS = ("generate", "check", "info", "train", "compress", "sweep", "select", "export", "reproduce")
 
 
 def sshml(*arguments, folder, **options):
@@ -119,6 +119,28 @@ def test_select(monkeypatch, capsys, folder, tmp_path, view):
     assert (tmp_path / "v.png").stat().st_size > 5000
 
 
+def test_generate_in_every_way(monkeypatch, capsys, tmp_path):
+    sizes = ("--cells", 4, "--train", 30, "--valid", 5, "--test", 5)
+    longer = ("--j3", "-1:1", "--j4", "0:1", "--boundary", "periodic", "--law", "normal", "--disorder-j4", 0.1)
+    for name, options in (("s.h5", ("--shard-size", 12, "--workers", 2)), ("r.h5", ("--recipe",)), ("l.h5", longer)):
+        code, out, _ = call(monkeypatch, capsys, tmp_path, "generate", name, *sizes, *options)
+        assert code == 0
+        assert ("in 5 shards" in out) == (name == "s.h5")
+        assert call(monkeypatch, capsys, tmp_path, "check", name)[0] == 0
+        code, out, _ = call(monkeypatch, capsys, tmp_path, "export", name, name + ".csv")
+        assert code == 0
+        assert "40 chains" in out
+    code, out, _ = call(monkeypatch, capsys, tmp_path, "info", "l.h5")
+    assert code == 0
+    assert "-1: 0." in out
+    fit = ("--hidden", "4", "--seeds", 2, "--epochs", 1)
+    assert call(monkeypatch, capsys, tmp_path, "train", "l.h5", "l-run.h5", *fit)[0] == 0
+    assert call(monkeypatch, capsys, tmp_path, "train", "s.h5", "s-run.h5", *fit, "--stream", "--view", "abs")[0] == 0
+    code, _, err = call(monkeypatch, capsys, tmp_path, "select", "l-run.h5", "l.h5")
+    assert code == 2
+    assert "longer range" in err
+
+
 BAD = {
     "reversed range": (("generate", "x.h5", "--v", "1:0"), "reversed"),
     "no cells": (("generate", "x.h5", "--cells", "0"), "cells is 0"),
@@ -153,6 +175,11 @@ BAD = {
     "layer in words": (("sweep", "run.h5", "chains.h5", "--out", "x.csv", "--layer", "--5"), "not a linear layer"),
     "data of another size": (("compress", "run.h5", "x.h5", "--rank", "2", "--data", "long.h5"), "trained on 8"),
     "other device": (("train", "chains.h5", "x.h5", "--device", "mps"), "auto, cpu or cuda"),
+    "law": (("generate", "x.h5", "--law", "levy"), "choose one of uniform, normal, multiplicative"),
+    "no label": (("generate", "x.h5", "--j3", "0:1", "--disorder-v", "1"), "boundary='periodic'"),
+    "disorder of nothing": (("generate", "x.h5", "--disorder-j4", "1"), "disorder_j4 needs j4"),
+    "shard size": (("generate", "x.h5", "--shard-size", "0"), "shard_size is 0"),
+    "export over data": (("export", "chains.h5", "chains.h5", "--force"), "named twice"),
     "one seed": (("reproduce", "--seeds", "1"), "at least 2"),
     "experiment": (("reproduce", "perpetuum"), "perpetuum"),
 }

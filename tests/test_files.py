@@ -1,11 +1,15 @@
 import errno
+import os
+import platform
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.files import new_file, new_folder, open_hdf5, read_csv, write_csv
+from sshml.files import new_file, new_folder, new_hdf5, open_hdf5, read_csv, seal, write_csv
 
 
 def names(folder):
@@ -102,3 +106,39 @@ def test_csv_round_trip(tmp_path):
     rows = [{"a": 1, "b": "x, y"}, {"a": 2.5, "b": ""}]
     write_csv(tmp_path / "t.csv", rows)
     assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": "x, y"}, {"a": "2.5", "b": ""}]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    """Temporary files of dead processes of this machine are removed, those of living ones stay."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = [f".a.{platform.node()}-{process}.xyz.partial" for process in (dead.pid, os.getpid())]
+    for name in (*names, ".a.elsewhere-1.xyz.partial"):
+        (tmp_path / name).write_text("half")
+    with new_file(tmp_path / "a") as partial:
+        partial.write_text("whole")
+    assert sorted(f.name for f in tmp_path.iterdir()) == sorted(["a", names[1], ".a.elsewhere-1.xyz.partial"])
+
+
+def test_a_name_taken_meanwhile_is_not_overwritten(tmp_path):
+    def write():
+        with new_file(tmp_path / "a") as partial:
+            partial.write_text("mine")
+            (tmp_path / "a").write_text("theirs")
+
+    with pytest.raises(SSHMLError, match="exists"):
+        write()
+    assert [f.read_text() for f in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_a_sealed_file_is_read_only_if_whole(tmp_path):
+    with new_hdf5(tmp_path / "a.h5") as file:
+        file.attrs["format"], file.attrs["format_version"] = "f", 1
+    seal(tmp_path / "a.h5")
+    with open_hdf5(tmp_path / "a.h5", "f", 1) as file:
+        assert file.attrs["format"] == "f"
+    data = bytearray((tmp_path / "a.h5").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "a.h5").write_bytes(data)
+    with pytest.raises(SSHMLError, match="differ from their checksum"), open_hdf5(tmp_path / "a.h5", "f", 1):
+        pass

@@ -17,7 +17,7 @@ from sshml.files import new_folder, write_csv
 from sshml.plotting import new_figure, plot_band, plot_phases
 
 ANDERSON_V = 1.12
-"""A clean trivial hopping whose chain is topological for 1.857 < W < 3.626."""
+"""A clean trivial hopping whose chain is topological for 1.857 < W < 3.627."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +134,7 @@ def crossings(strength, share):
 EDGES = (
     # id, statement, W_w / W_v, value of the infinite chain, the points (v, W) that cross it
     ("T1", "v = 1.12 turns topological at W_v", 0.5, 1.857, lambda x: (ANDERSON_V, x)),
-    ("T2", "v = 1.12 turns trivial again at W_v", 0.5, 3.626, lambda x: (ANDERSON_V, x)),
+    ("T2", "v = 1.12 turns trivial again at W_v", 0.5, 3.6274, lambda x: (ANDERSON_V, x)),
     ("T3", "the phase with W_w = W_v/2 ends at v = 0, W_v", 0.5, 4.0, lambda x: (0.0, x)),
     ("T4", "its tip lies at W_v = 4 sqrt(5)/3, v", 0.5, 4 / 3, lambda x: (x, 4 * 5**0.5 / 3)),
     ("T5", "the phase with W_w = 0 ends at v = 0, W_v", 0.0, 2 * np.e, lambda x: (0.0, x)),

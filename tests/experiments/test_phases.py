@@ -1,0 +1,62 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from sshml.errors import SSHMLError
+from sshml.experiments.phases import Settings, crossings, exact_margin, margins, mean_log, reproduce
+from sshml.files import read_csv
+
+SMALL = Settings(points=9, chains=20, cells=30, cut_chains=40, cut_cells=(10, 20), seeds=2, edge_cells=400)
+
+
+@pytest.mark.parametrize(("centre", "width"), [(1.0, 0.5), (0.3, 2.0), (-1.2, 0.7), (0.0, 4.0), (2.0, 0.0)])
+def test_mean_log_is_the_integral(centre, width):
+    if width:
+        low, high = centre - width / 2, centre + width / 2
+        points = [0.0] if low < 0 < high else None
+        expected = quad(lambda x: np.log(abs(x)), low, high, points=points)[0] / width
+    else:
+        expected = np.log(abs(centre))
+    assert mean_log(centre, width) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("v", "strength", "ratio"),
+    [(1e-300, 4, 0.5), (4 / 3, 4 * 5**0.5 / 3, 0.5), (1e-300, 2 * np.e, 0), (1.50888, 3.62049, 0), (1, 0, 0.5)],
+)
+def test_known_points_lie_on_the_line(v, strength, ratio):
+    assert exact_margin(v, strength, ratio) == pytest.approx(0, abs=2e-5)
+
+
+def test_the_anderson_insulator():
+    signs = [exact_margin(1.12, strength, 0.5) > 0 for strength in (0, 1.856, 1.858, 2.5, 3.625, 3.628, 5)]
+    assert signs == [False, False, True, True, True, False, False]
+
+
+def test_monte_carlo_has_the_exact_mean():
+    points = [(0.7, 1.0), (1.12, 2.5), (0.2, 5.0)]
+    found = margins(points, 0.5, cells=200, chains=400, seed=1)
+    exact = [exact_margin(v, strength, 0.5) for v, strength in points]
+    np.testing.assert_allclose(found.mean(axis=1), exact, atol=5 * found.std() / 20)
+
+
+def test_crossings():
+    np.testing.assert_allclose(crossings(np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 1, 0.25])), [0.5, 2 + 2 / 3])
+
+
+def test_figure_numbers_and_claims(tmp_path):
+    calls = []
+    claims = reproduce(tmp_path / "phases", SMALL, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (18, 18)
+    assert [row["id"] for row in claims] == ["T1", "T2", "T3", "T4", "T5", "T6"]
+    assert all(abs(float(row["mean"]) - float(row["published"])) < 0.15 for row in claims)
+    assert [row["verdict"] for row in read_csv(tmp_path / "phases" / "claims.csv")] == [r["verdict"] for r in claims]
+    assert len(read_csv(tmp_path / "phases" / "diagram.csv")) == 2 * 81
+    assert {row["cells"] for row in read_csv(tmp_path / "phases" / "cut.csv")} == {"10", "20"}
+    assert (tmp_path / "phases" / "phases.png").stat().st_size > 10000
+    with pytest.raises(SSHMLError, match="exists"):
+        reproduce(tmp_path / "phases", SMALL)
+    with pytest.raises(SSHMLError, match="2 chains"):
+        reproduce(tmp_path / "other", dataclasses.replace(SMALL, chains=1))
