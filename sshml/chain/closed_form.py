@@ -10,8 +10,8 @@ from numba import njit
 
 from sshml.chain.lanes import JIT, LANES
 
-C, S, POWER_C, POWER_S, ERROR, NORM, SIGMA, V, W, ROWS = range(10)
-"""Rows of `lane`: e^{ik}, a power of it, the last error of the quantisation, norm, sigma, hoppings."""
+C, S, POWER_C, POWER_S, ERROR, NORM, SIGMA, V, W, STEP_C, STEP_S, START_C, START_S, ROWS = range(14)
+"""Rows of `lane`: e^{ik}, a power of it, last error of the quantisation, norm, sigma, hoppings, start and its step."""
 
 NEWTON, BOUND_NEWTON = 4, 7
 """Steps from the starting value; each squares the error."""
@@ -46,8 +46,9 @@ def _solve_block(v, w, energies, states, certified, first):
     good, before = np.ones(LANES, np.bool_), np.full(LANES, 2.0)
     for at in range(LANES):
         lane[V, at], lane[W, at] = v[min(first + at, chains - 1)], w[min(first + at, chains - 1)]
+    _first_start(lane, cells)
     for j in range(1, cells + 1):
-        _start(lane, cells, j)
+        _next_start(lane)
         for _ in range(NEWTON):
             _newton(lane, cells, j)
         _waves(lane, sines, cells)
@@ -67,11 +68,21 @@ def _solve_block(v, w, energies, states, certified, first):
 
 
 @njit(**JIT)
-def _start(lane, cells, j):
-    """Start from phi = k v/(v + w), exact for small k and for v = w."""
+def _first_start(lane, cells):
+    """Prepare the starting values k = j pi/(M + v/(v + w)), as phi = k v/(v + w) is exact for small k and for v = w."""
     for at in range(LANES):
-        k = j * np.pi / (cells + lane[V, at] / (lane[V, at] + lane[W, at]))
-        lane[C, at], lane[S, at] = np.cos(k), np.sin(k)
+        step = np.pi / (cells + lane[V, at] / (lane[V, at] + lane[W, at]))
+        lane[STEP_C, at], lane[STEP_S, at] = np.cos(step), np.sin(step)
+        lane[START_C, at], lane[START_S, at] = 1.0, 0.0
+
+
+@njit(**JIT)
+def _next_start(lane):
+    for at in range(LANES):
+        c, s, step_c, step_s = lane[START_C, at], lane[START_S, at], lane[STEP_C, at], lane[STEP_S, at]
+        turned_c, turned_s = c * step_c - s * step_s, c * step_s + s * step_c
+        lane[START_C, at], lane[START_S, at] = turned_c, turned_s
+        lane[C, at], lane[S, at] = turned_c, turned_s
 
 
 @njit(**JIT)

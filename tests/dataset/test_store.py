@@ -80,3 +80,16 @@ def test_frozen_format_1():
         np.testing.assert_array_equal(split.read("v"), expected["v"])
         np.testing.assert_array_equal(split.read("winding"), expected["winding"])
         np.testing.assert_allclose(split.inputs("abs"), np.abs(expected["states"]), atol=1e-6)
+
+
+def test_frozen_format_2():
+    """Longer range, normal law, a ring: written by sshml 0.2.0."""
+    dataset = check(Path(__file__).parents[2] / "data" / "dataset-2.h5")
+    assert dataset.created_by == "sshml 0.2.0"
+    assert dataset.spec.windings == (-1, 0, 1, 2)
+    for name, split in dataset.splits.items():
+        expected = samples(dataset.spec, name, 0, len(split))
+        for array in ("v", "w", "j3", "j4"):
+            np.testing.assert_allclose(split.read(array), expected[array], rtol=1e-12)
+        np.testing.assert_array_equal(split.labels, expected["winding"] + 1)
+        np.testing.assert_allclose(split.inputs("density"), expected["states"] ** 2, atol=1e-5)
