@@ -32,21 +32,30 @@ def print_table(title, columns, rows):
 
 @contextlib.contextmanager
 def progress_bars():
-    """Yield bar(description), which adds a progress bar on stderr and returns its update(done, total)."""
+    """Yield bar(description), which adds a progress bar on stderr and returns its update(done, total).
+
+    The bar shows how many are done, the rate per second, the time since the start and the time left.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
+    class RateColumn(ProgressColumn):
+        def render(self, task):
+            return f"{task.finished_speed or task.speed or 0:.3g}/s"
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -108,15 +108,18 @@ def _shard_folder(folder):
         raise SSHMLError(f"{folder} could not be made: {error.strerror.lower()}.") from error
     with only_writer(folder):
         remove_partials(folder)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(_clear_folder, folder)
             yield
-        except BaseException:
-            remove_partials(folder)
-            if not list(folder.glob("*.h5")):
-                (folder / ".lock").unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            raise
+            undo.pop_all()
+
+
+def _clear_folder(folder):
+    remove_partials(folder)
+    if not list(folder.glob("*.h5")):
+        (folder / ".lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _refuse_foreign(spec, folder, parts, recipe, force):

@@ -172,13 +172,14 @@ def _diagram_rows(diagrams):
     for ratio, (v, strength, share) in diagrams.items():
         for i, row in enumerate(share):
             for j, value in enumerate(row):
-                yield {"W_w/W_v": ratio, "v": v[j], "W_v": strength[i], "topological": value}
+                yield {"W_w/W_v": ratio, "v": f"{v[j]:.6g}", "W_v": f"{strength[i]:.6g}", "topological": f"{value:.6g}"}
 
 
 def _cut_rows(cuts):
     for cells, columns in cuts.items():
         for strength, share, error in zip(*columns, strict=True):
-            yield {"cells": cells, "v": ANDERSON_V, "W_v": strength, "topological": share, "standard error": error}
+            numbers = {"W_v": strength, "topological": share, "standard error": error}
+            yield {"cells": cells, "v": ANDERSON_V} | {name: f"{x:.6g}" for name, x in numbers.items()}
 
 
 def _draw(diagrams, cuts):
