@@ -35,7 +35,7 @@ def main():
             os._exit(2)  # after a failed write HDF5 tries again at exit, and crashes
         sys.exit(2)
     if code == 130:  # typer's code for Ctrl-C
-        print("sshml: interrupted; nothing was written.", file=sys.stderr)
+        print("sshml: interrupted; no unfinished file is left.", file=sys.stderr)
     sys.exit(code or 0)
 
 

@@ -78,8 +78,14 @@ def _in_one_piece(spec, path, force, report, recipe):
             writer.finish()
 
 
+def shard_folder(path):
+    """Return the folder of shards of a dataset file: chains.shards of chains.h5, of other names NAME-shards."""
+    path = Path(path).absolute()
+    return path.with_suffix(".shards") if path.suffix == ".h5" else path.with_name(f"{path.name}-shards")
+
+
 def _in_shards(spec, path, force, report, recipe, parts, workers, scheduler):
-    folder = path.absolute().with_suffix(".shards")
+    folder = shard_folder(path)
     make = functools.partial(make_shard, spec, folder, recipe=recipe)
     with _shard_folder(folder):
         _refuse_foreign(spec, folder, parts, recipe, force)

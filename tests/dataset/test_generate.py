@@ -131,6 +131,13 @@ def test_shards_of_another_dataset_are_not_taken(tmp_path):
     assert check(tmp_path / "a.h5").spec.seed == 6
 
 
+def test_files_of_one_stem_do_not_share_their_shards(tmp_path):
+    names = ("a", "a.h5", "a.hdf5", "a.b")
+    for seed, name in enumerate(names):
+        generate(dataclasses.replace(SPEC, seed=seed), tmp_path / name, shard_size=9, force=True)
+    assert [check(tmp_path / name).spec.seed for name in names] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("option", [{"shard_size": 0}, {"workers": 0}, {"shard_size": 2.5}, {"workers": True}])
 def test_bad_options(tmp_path, option):
     with pytest.raises(SSHMLError, match="expected an integer of at least 1"):
