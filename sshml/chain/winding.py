@@ -45,9 +45,8 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
     less one: the winding of h(k). Disordered rings: nu = (1/2 pi i) Tr log[U^T X U V^T X^+ V] with h = U S V^T and
     X = diag e^{2 pi i n/M}, the Bott-type form of the real-space winding number (Lin et al., Phys. Rev. B 103, 224208
     (2021)). It is an integer on every ring. Against the exact number of nearest-neighbour rings of 32 and 64 cells with
-    |w - v| < 0.3, near criticality, it is right for 99 % at W = 1, 92 to 95 % at W = 2 and 86 to 89 % at W = 4; for clean
-    rings with longer range for 99.9 %. A disordered open
-    chain with longer range has no such label.
+    |w - v| < 0.3, near criticality, it is right for 99 % at W = 1, 92 to 95 % at W = 2 and 86 to 89 % at W = 4; for
+    clean rings with longer range for 99.9 %. A disordered open chain with longer range has no such label.
 
     Args:
         v: intracell hoppings, shape (..., M), or a number for a clean chain.
