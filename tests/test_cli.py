@@ -16,7 +16,7 @@ COMMANDS = ("generate", "check", "info", "train", "compress", "sweep", "select",
 
 def sshml(*arguments, folder, **options):
     command = [sys.executable, "-c", "from sshml.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=250, **options)
 
 
 @pytest.fixture(scope="module")
