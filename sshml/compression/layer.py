@@ -11,12 +11,14 @@ from sshml.errors import SSHMLError
 class CompressedLinear(nn.Module, abc.ABC):
     """A drop-in for `nn.Linear` that stores its weight in another form.
 
-    A method defines the stored tensors, `to_weight()`, `from_dense(layer, size)` and the name of its size.
+    A method defines the stored tensors, `to_weight()`, `from_dense(layer, ...)` and the names of its arguments.
     `n_parameters` and `n_bytes` count what is stored: all parameters and buffers, the bias too.
     """
 
-    size: str
-    """Name of the argument and attribute that sets how much is stored: "rank", "keep"."""
+    sizes: tuple
+    """Arguments of `from_dense` that set how much is stored, one of which is needed: ("rank",), ("keep",)."""
+    options: tuple = ()
+    """Further arguments of `from_dense`, beside allow_growth."""
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
@@ -37,7 +39,7 @@ class CompressedLinear(nn.Module, abc.ABC):
         return {
             "in_features": self.in_features,
             "out_features": self.out_features,
-            self.size: getattr(self, self.size),
+            self.sizes[0]: getattr(self, self.sizes[0]),
             "bias": self.bias is not None,
         }
 

@@ -56,7 +56,7 @@ class LowRankLinear(CompressedLinear):
         dtype: of the parameters.
     """
 
-    size = "rank"
+    sizes = ("rank",)
 
     def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)

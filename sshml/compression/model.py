@@ -6,10 +6,11 @@ from torch import nn
 
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
+from sshml.compression.mpo import MPOLinear
 from sshml.compression.pruning import MaskedLinear
 from sshml.errors import SSHMLError
 
-METHODS = {"svd": LowRankLinear, "prune": MaskedLinear}
+METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear}
 LAYERS = {layer.__name__: layer for layer in METHODS.values()}
 
 
@@ -39,7 +40,7 @@ def compress(model, layer=0, method="svd", **size):
     Args:
         model: any `nn.Module` with linear layers; it is left as it is.
         layer: name of the layer, its number among the linear layers, or a list of these.
-        method: "svd" (rank=...) or "prune" (keep=...).
+        method: "svd" (rank=...), "mpo" (max_bond=... or cutoff=..., also shape=..., order=...) or "prune" (keep=...).
         **size: passed to the layer's `from_dense`, also allow_growth=True.
 
     Raises:
@@ -51,16 +52,49 @@ def compress(model, layer=0, method="svd", **size):
     """
     if method not in METHODS:
         raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
-    if set(size) - {"allow_growth"} != {METHODS[method].size}:
-        got = ", ".join(size) or "nothing"
-        raise SSHMLError(f"method {method!r} takes {METHODS[method].size}=...; got {got}.")
+    kind = METHODS[method]
+    if not set(size) & set(kind.sizes) or set(size) - {*kind.sizes, *kind.options, "allow_growth"}:
+        got, options = ", ".join(size) or "nothing", f" (options: {', '.join(kind.options)})" * bool(kind.options)
+        raise SSHMLError(f"method {method!r} takes {' or '.join(f'{s}=...' for s in kind.sizes)}{options}; got {got}.")
+    layers = layer if isinstance(layer, (list, tuple)) else [layer]
+    return _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
+
+
+def tensorize(model, shapes, max_bond):
+    """Return a copy of a model with linear layers as matrix product operators of fresh random cores, to be trained.
+
+    Args:
+        model: any `nn.Module`; its weights play no role for the layers named, their biases start anew too.
+        shapes: {layer: `MPOShape` or (out_dims, in_dims), or None for the automatic one}; a layer is a name or number.
+        max_bond: bond dimension of all layers, or {layer: bond}.
+
+    Raises:
+        SSHMLError: no such layer, a shape that does not fit it, a bond under 1.
+
+    >>> model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    >>> n_parameters(tensorize(model, {0: ((4, 4, 4, 4), (4, 7, 7, 4))}, max_bond=4))
+    3850
+    """
+    bonds = max_bond if isinstance(max_bond, dict) else dict.fromkeys(shapes, max_bond)
+    if set(bonds) != set(shapes):
+        raise SSHMLError(f"max_bond names the layers {list(bonds)} and shapes {list(shapes)}; they must agree.")
+
+    def fresh(dense, layer):
+        bias, like = dense.bias is not None, {"device": dense.weight.device, "dtype": dense.weight.dtype}
+        return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, **like)
+
+    return _replace(model, list(shapes), fresh)
+
+
+def _replace(model, layers, make):
+    """Return a copy of a model with make(dense layer, layer) in the place of each of its layers."""
     model = copy.deepcopy(model)
-    for one in layer if isinstance(layer, (list, tuple)) else [layer]:
-        name = find_layer(model, one)
+    for layer in layers:
+        name = find_layer(model, layer)
         dense = model.get_submodule(name)
         if not isinstance(dense, nn.Linear):
             raise SSHMLError(f"layer {name!r} is a {type(dense).__name__} already; call its to_dense() first.")
-        new = METHODS[method].from_dense(dense, **size)
+        new = make(dense, layer)
         if dense is model:
             return new
         for place, module in list(model.named_modules(remove_duplicate=False)):  # a shared layer stays shared

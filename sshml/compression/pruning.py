@@ -54,7 +54,7 @@ class MaskedLinear(CompressedLinear):
         dtype: of the parameters.
     """
 
-    size = "keep"
+    sizes = ("keep",)
 
     def __init__(self, in_features, out_features, keep, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)

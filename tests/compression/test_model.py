@@ -82,7 +82,7 @@ def test_a_shared_layer_stays_shared():
 
 
 def test_bad_input(model):
-    with pytest.raises(SSHMLError, match="svd, prune"):
+    with pytest.raises(SSHMLError, match="svd, mpo, prune"):
         compress(model, 0, "jpeg")
     with pytest.raises(SSHMLError, match=r"takes rank=...; got keep"):
         compress(model, 0, "svd", keep=3)

@@ -1,0 +1,309 @@
+"""A linear layer as a matrix product operator."""
+
+import math
+import numbers
+
+import torch
+from torch import nn
+
+from sshml.compression import contraction
+from sshml.compression.layer import CompressedLinear, check_weight
+from sshml.compression.shape import MPOShape, as_shape
+from sshml.errors import SSHMLError
+
+
+class MPOLinear(CompressedLinear):
+    """A linear layer whose weight is a matrix product operator: y = W x + b.
+
+    W_{o_1 ... o_n, i_1 ... i_n} = A_1[o_1 i_1] A_2[o_2 i_2] ... A_n[o_n i_n] (Oseledets, SIAM J. Sci. Comput. 33, 2295
+    (2011); Gao et al., Phys. Rev. Research 2, 023300 (2020)). The cores, shape (left bond, out, in, right bond), are
+    the parameters. Fresh cores are Gaussian, scaled so that the entries of W have the variance 1/(3 in) that
+    `nn.Linear` starts from.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        shape: an `MPOShape`, or (out_dims, in_dims); the automatic one if None.
+        max_bond: largest bond dimension, or one per cut; bonds are capped at the exact rank. None for full bonds.
+        bias: whether there is a bias.
+        order: (order of the outputs, order of the inputs): place p of the tensorised weight holds neuron order[p];
+            None for neurons as they come. See `sshml.compression.orders`.
+        device: of the parameters.
+        dtype: of the parameters.
+    """
+
+    sizes = ("max_bond", "cutoff")
+    options = ("shape", "order")
+
+    def __init__(
+        self, in_features, out_features, shape=None, max_bond=None, bias=True, order=None, device=None, dtype=None
+    ):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.shape = as_shape(shape, out_features, in_features)
+        bonds = (1, *self.shape.bonds(max_bond), 1)
+        dims = zip(bonds, self.shape.out_dims, self.shape.in_dims, bonds[1:], strict=False)
+        self.cores = nn.ParameterList(torch.empty(d, device=device, dtype=dtype) for d in dims)
+        out_order, in_order = order or (None, None)
+        self.register_buffer("out_position", _order_buffer(out_order, out_features, "outputs", device, inverse=True))
+        self.register_buffer("in_order", _order_buffer(in_order, in_features, "inputs", device))
+        self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw fresh Gaussian cores: var(W) = prod_k chi_k prod_k var(A_k) = 1/(3 in); and the bias of `nn.Linear`."""
+        variance = 1 / (3 * self.in_features * math.prod(self.bonds))
+        for core in self.cores:
+            nn.init.normal_(core, std=variance ** (0.5 / self.shape.sites))
+        if self.bias is not None:
+            bound = self.in_features**-0.5
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    @classmethod
+    def from_dense(cls, layer, shape=None, max_bond=None, cutoff=0.0, order=None, allow_growth=False):
+        """Return the layer with its weight decomposed and truncated by quimb; exact at full bonds.
+
+        Truncation runs through the cuts from left to right, each optimal for what is left: the squared error is at
+        most the sum over cuts of the dropped squared Schmidt values (Oseledets 2011, theorem 2.2).
+
+        Args:
+            layer: the `nn.Linear`, which is left as it is.
+            shape: as in `MPOLinear`.
+            max_bond: as in `MPOLinear`.
+            cutoff: relative error ||W - MPO|| / ||W|| (Frobenius) up to which bonds may shrink further.
+            order: as in `MPOLinear`.
+            allow_growth: accept a layer larger than the dense one; the MPO at full bonds is.
+
+        Raises:
+            SSHMLError: a shape that does not fit, a bond under 1, NaN weights, or a result larger than the dense
+                layer.
+        """
+        weight = check_weight(layer)
+        shape = as_shape(shape, layer.out_features, layer.in_features)
+        cores = decompose(tensorised(weight, shape, order), shape, max_bond, cutoff)
+        return cls._of_cores(cores, layer, shape, order)._adopt(layer, allow_growth)
+
+    @classmethod
+    def from_quimb(cls, mpo, bias=None, order=None, in_features=None, out_features=None):
+        """Return the layer of a quimb `MatrixProductOperator` with open ends, rectangular ones included.
+
+        Args:
+            mpo: the operator; its upper legs are the outputs, its lower ones the inputs.
+            bias: tensor (out), or None.
+            order: as in `MPOLinear`.
+            in_features: inputs, where fewer than the product of the lower legs.
+            out_features: outputs, where fewer than the product of the upper legs.
+        """
+        if mpo.cyclic:
+            raise SSHMLError("the operator is periodic; an MPOLinear has open ends.")
+        cores = _cores_of(mpo)
+        dims = tuple(tuple(int(core.shape[leg]) for core in cores) for leg in (1, 2))
+        in_features, out_features = in_features or math.prod(dims[1]), out_features or math.prod(dims[0])
+        shape = MPOShape(*dims, pad=(math.prod(dims[0]), math.prod(dims[1])) != (out_features, in_features))
+        twin = nn.Linear(in_features, out_features, bias is not None, device="meta")
+        new = cls._of_cores(cores, twin, shape, order)
+        if bias is not None:
+            new.bias.data.copy_(torch.as_tensor(bias))
+        return new
+
+    @classmethod
+    def _of_cores(cls, cores, layer, shape, order):
+        bonds = [core.shape[3] for core in cores[:-1]]
+        device, dtype = cores[0].device, cores[0].dtype
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            new = cls(layer.in_features, layer.out_features, shape, bonds, layer.bias is not None, order, device, dtype)
+        new._set_cores(cores)
+        return new
+
+    def _set_cores(self, cores):
+        """Take cores of any bonds over, as they are."""
+        self.cores = nn.ParameterList(nn.Parameter(core.detach().clone().contiguous()) for core in cores)
+        self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
+
+    @property
+    def bonds(self):
+        """Bond dimension at each cut."""
+        return tuple(core.shape[3] for core in list(self.cores)[:-1])
+
+    max_bond = bonds
+    """The bonds, as the constructor takes them."""
+
+    @property
+    def order(self):
+        """(order of the outputs, order of the inputs), each a list or None."""
+        out = None if self.out_position is None else self.out_position.argsort().tolist()
+        return out, None if self.in_order is None else self.in_order.tolist()
+
+    def config(self):
+        """Return the constructor's arguments as plain data."""
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "shape": [list(self.shape.out_dims), list(self.shape.in_dims), self.shape.pad],
+            "max_bond": list(self.bonds),
+            "bias": self.bias is not None,
+            "order": list(self.order),
+        }
+
+    def extra_repr(self):
+        """Return the shape and bonds, for `print`."""
+        ordered = "" if self.order == (None, None) else ", ordered"
+        sides = f"out_dims={self.shape.out_dims}, in_dims={self.shape.in_dims}"
+        return f"in_features={self.in_features}, out_features={self.out_features}, {sides}, bonds={self.bonds}{ordered}"
+
+    def forward(self, x):
+        """Return W x + b, contracted in the cheapest way for the size of the batch."""
+        if self.in_order is not None:
+            x = x.index_select(-1, self.in_order)
+        if self.shape.in_features > self.in_features:
+            x = nn.functional.pad(x, (0, self.shape.in_features - self.in_features))
+        rows, cores = x.flatten(0, -2) if x.ndim > 1 else x[None], list(self.cores)
+        groups = self._traced if torch.compiler.is_compiling() else contraction.best_groups(cores, rows.shape[0])
+        y = contraction.contract(cores, rows, groups)
+        y = y[:, : self.out_features].reshape(*x.shape[:-1], self.out_features)
+        if self.out_position is not None:
+            y = y.index_select(-1, self.out_position)
+        return y if self.bias is None else y + self.bias
+
+    def to_weight(self):
+        """Return the dense weight (out, in)."""
+        weight = contraction.merge(list(self.cores))[0, : self.out_features, : self.in_features, 0]
+        if self.out_position is not None:
+            weight = weight[self.out_position]
+        return weight if self.in_order is None else weight[:, self.in_order.argsort()]
+
+    def to_quimb(self):
+        """Return the weight, neurons in the layer's order, as a quimb `MatrixProductOperator` (copies)."""
+        import quimb.tensor as qtn
+
+        arrays = [core.detach().clone() for core in self.cores]
+        arrays[0], arrays[-1] = arrays[0].squeeze(0), arrays[-1].squeeze(-1)
+        return qtn.MatrixProductOperator(arrays, shape="ludr")
+
+    def canonicalize(self, site=0):
+        """Gauge the cores so that those left and right of a site are isometries; the weight stays the same.
+
+        Args:
+            site: 0 ... sites - 1; it carries the Frobenius norm of the weight.
+
+        Returns:
+            The layer itself.
+        """
+        if not 0 <= site < self.shape.sites:
+            raise SSHMLError(f"site {site} is out of range; choose 0 to {self.shape.sites - 1}.")
+        self._set_cores(_cores_of(self.to_quimb().canonicalize(site)))
+        return self
+
+    def compress(self, max_bond=None, cutoff=0.0):
+        """Return the layer with smaller bonds, each cut truncated optimally in canonical form; see `from_dense`."""
+        _check_cutoff(cutoff)
+        bonds = self.shape.bonds(max_bond)
+        mpo = self.to_quimb()
+        mpo.right_canonicalize_()
+        total = float(mpo[0].norm())
+        for site, bond in enumerate(bonds):
+            mpo.left_compress_site(site, max_bond=bond, **_split_options(cutoff, len(bonds), total))
+        new = self._of_cores(balance(_cores_of(mpo)), self, self.shape, self.order)
+        if self.bias is not None:
+            new.bias.data.copy_(self.bias.detach())
+        return new.train(self.training)
+
+
+def tensorised(weight, shape, order=None):
+    """Return a weight (out, in) as the tensor (o_1 i_1, ..., o_n i_n) of a shape, in an order, padded with zeros."""
+    out_order, in_order = order or (None, None)
+    if out_order is not None:
+        weight = weight[as_permutation(out_order, weight.shape[0], "outputs").to(weight.device)]
+    if in_order is not None:
+        weight = weight[:, as_permutation(in_order, weight.shape[1], "inputs").to(weight.device)]
+    missing = shape.out_features - weight.shape[0], shape.in_features - weight.shape[1]
+    if any(missing):
+        weight = nn.functional.pad(weight, (0, missing[1], 0, missing[0]))
+    legs = [leg for site in range(shape.sites) for leg in (site, shape.sites + site)]
+    return weight.reshape(*shape.out_dims, *shape.in_dims).permute(legs).reshape(shape.site_dims)
+
+
+def decompose(tensor, shape, max_bond=None, cutoff=0.0):
+    """Return the cores of a tensor (o_1 i_1, ..., o_n i_n), with equal norms, by successive truncated SVDs (quimb).
+
+    Args:
+        tensor: from `tensorised`.
+        shape: the `MPOShape`.
+        max_bond: as in `MPOLinear`.
+        cutoff: as in `MPOLinear.from_dense`.
+    """
+    import quimb.tensor as qtn
+
+    _check_cutoff(cutoff)
+    bonds, norm = shape.bonds(max_bond), float(tensor.norm())
+    ends = (1, *bonds, 1)
+    if norm == 0:
+        dims = zip(ends, shape.out_dims, shape.in_dims, ends[1:], strict=False)
+        return [tensor.new_zeros(d) for d in dims]
+    places = [f"k{site}" for site in range(shape.sites)]
+    rest, cores, left = qtn.Tensor(tensor, inds=places), [], ()
+    for site, bond in enumerate(bonds):
+        core, rest = rest.split(
+            (*left, places[site]), max_bond=bond, absorb="right", bond_ind=f"b{site}", get="tensors",
+            **_split_options(cutoff, len(bonds), norm),
+        )  # fmt: skip
+        cores.append(core.transpose(*left, places[site], f"b{site}").data)
+        left = (f"b{site}",)
+    cores.append(rest.transpose(*left, places[-1]).data)
+    dims = enumerate(zip(shape.out_dims, shape.in_dims, strict=True))
+    ends = (1, *(core.shape[-1] for core in cores[:-1]), 1)
+    return balance([cores[k].reshape(ends[k], o, i, ends[k + 1]) for k, (o, i) in dims])
+
+
+def balance(cores):
+    """Return cores of the same product and equal Frobenius norms, which suits training."""
+    norms = torch.stack([core.norm() for core in cores])
+    if not norms.all():
+        return cores
+    mean = norms.log().mean().exp()
+    return [core * (mean / norm) for core, norm in zip(cores, norms, strict=True)]
+
+
+def _split_options(cutoff, cuts, norm):
+    """Return quimb's options: the squared error of all cuts together is at most (cutoff * norm)^2.
+
+    A bond alone is served by the eigenvectors of the Gram matrix, many times faster; they lose small Schmidt values,
+    which a cutoff looks at.
+    """
+    if cutoff == 0:
+        return {"method": "svd:eig", "cutoff": 0.0}
+    return {"method": "svd", "cutoff": (cutoff * norm) ** 2 / cuts, "cutoff_mode": "sum2"}
+
+
+def _cores_of(mpo):
+    """Return the arrays of a quimb operator as tensors (left bond, out, in, right bond)."""
+    cores = []
+    for site in range(mpo.L):
+        legs = [mpo.upper_ind(site), mpo.lower_ind(site)]
+        if site > 0:
+            legs.insert(0, mpo.bond(site - 1, site))
+        if site < mpo.L - 1:
+            legs.append(mpo.bond(site, site + 1))
+        core = torch.as_tensor(mpo[site].transpose(*legs).data)
+        core = core if site > 0 else core[None]
+        cores.append(core if site < mpo.L - 1 else core[..., None])
+    return cores
+
+
+def as_permutation(order, size, of):
+    """Return an order as an int64 tensor, or raise where it is no permutation of 0 ... size - 1."""
+    found = torch.as_tensor(order)
+    if found.shape != (size,) or not torch.equal(found.long().sort().values.cpu(), torch.arange(size)):
+        raise SSHMLError(f"the order of the {of} is no permutation of 0 to {size - 1}.")
+    return found.long()
+
+
+def _order_buffer(order, size, of, device, inverse=False):
+    if order is None:
+        return None
+    order = as_permutation(order, size, of)
+    return (order.argsort() if inverse else order).to(device, torch.int32)
+
+
+def _check_cutoff(cutoff):
+    if isinstance(cutoff, bool) or not isinstance(cutoff, numbers.Real) or not 0 <= cutoff < 1:
+        raise SSHMLError(f"cutoff {cutoff!r} is no relative error; choose a number from 0 up to, not including, 1.")

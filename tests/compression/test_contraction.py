@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from sshml.compression.contraction import best_groups, contract, cost, merge, plan
+from sshml.compression.shape import groupings
+
+
+def random_cores(dims, bonds, dtype=torch.float64):
+    torch.manual_seed(0)
+    bonds = (1, *bonds, 1)
+    return [torch.randn(bonds[k], o, i, bonds[k + 1], dtype=dtype) for k, (o, i) in enumerate(dims)]
+
+
+CORES = random_cores([(2, 3), (4, 1), (1, 5), (3, 2)], (4, 7, 3))
+
+
+def naive_weight(cores):
+    """One einsum over all cores, (o1 o2 o3 o4, i1 i2 i3 i4)."""
+    return torch.einsum("aoib,bpjc,cqkd,drle->opqrijkl", *cores).reshape(24, 30)
+
+
+def test_merge_is_the_product_of_the_cores():
+    torch.testing.assert_close(merge(CORES)[0, ..., 0], naive_weight(CORES))
+
+
+@pytest.mark.parametrize("groups", list(groupings(4)))
+@pytest.mark.parametrize("samples", [0, 1, 6])
+def test_every_grouping_gives_the_same_product_and_gradients(groups, samples):
+    x = torch.randn(samples, 30, dtype=torch.float64, requires_grad=True)
+    cores = [core.clone().requires_grad_() for core in CORES]
+    y = contract(cores, x, groups)
+    expected = x @ naive_weight(cores).T
+    torch.testing.assert_close(y, expected)
+    if samples:
+        found = torch.autograd.grad(y.square().sum(), [x, *cores])
+        torch.testing.assert_close(found, torch.autograd.grad(expected.square().sum(), [x, *cores]))
+
+
+def test_plans_follow_the_cost():
+    def shapes(bond, sites=5):
+        bonds = [1, *[min(bond, 16**k, 16 ** (sites - k)) for k in range(1, sites)], 1]
+        return tuple((bonds[k], 4, 4, bonds[k + 1]) for k in range(sites))
+
+    assert len(plan(shapes(4), 128)) == 2  # two halves
+    assert len(plan(shapes(200), 4096)) == 1  # dense
+    for bond in (1, 4, 32):
+        chosen = plan(shapes(bond), 64)
+        assert cost(shapes(bond), 64, chosen) == min(cost(shapes(bond), 64, g) for g in groupings(5))
+
+
+def test_under_vmap_no_matrix_is_copied_for_every_sample():
+    stacked = [torch.stack([core, core]) for core in random_cores([(4, 4)] * 5, (4, 4, 4, 4), torch.float32)]
+    seen = []
+
+    def member(*cores):
+        seen.append(best_groups(cores, 128))
+        return cores[0].sum()
+
+    torch.func.vmap(member)(*stacked)
+    assert len(seen[0]) == 1
+    assert len(best_groups([core[0] for core in stacked], 128)) == 2
