@@ -305,6 +305,72 @@ def select(
 
 
 @app.command()
+def entanglement(
+    model: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="Run file, or state_dict saved by torch.save.")],
+    layer: Layer = "0",
+    shape: Annotated[
+        str | None, typer.Option(help="OUT_DIMS:IN_DIMS, as 4,4,4,4:4,7,7,4; balanced if not given.")
+    ] = None,
+    base: Annotated[
+        float, typer.Option(help="Base of the logarithm in the table; e if not given.")
+    ] = 2.718281828459045,
+    shuffles: Annotated[int, typer.Option(help="Shuffled copies of each weight, as a baseline.")] = 5,
+    out: Annotated[Path, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = Path("entanglement.png"),
+    force: Force = False,
+):
+    """Measure the entanglement entropy of a layer's weights at every cut, beside random matrices."""
+    import math
+
+    import numpy as np
+
+    from sshml.analysis import (
+        ceilings,
+        cut_entropies,
+        gaussian_cuts,
+        marchenko_pastur_edge,
+        schmidt_values,
+        shuffled_cuts,
+    )
+    from sshml.compression.shape import as_shape
+    from sshml.plotting import new_figure, plot_cuts
+
+    if not base > 1:
+        raise SSHMLError(f"--base is {base}; expected a number above 1.")
+    if shuffles < 2:
+        raise SSHMLError(f"--shuffles is {shuffles}; expected at least 2.")
+    _refuse_same(out, model)
+    _refuse_figure(out, force)
+    name, trained, initial = _weights(model, layer)
+    shape = as_shape(_dims(shape), *trained[0].shape)
+    with waiting(f"entropies of layer {name}, {shape.sites - 1} cuts"):
+        found = {"trained": np.array([cut_entropies(weight, shape) for weight in trained])}
+        if initial:
+            found["at initialisation"] = np.array([cut_entropies(weight, shape) for weight in initial])
+        found["shuffled"] = np.concatenate(
+            [shuffled_cuts(weight, shape, shuffles, seed) for seed, weight in enumerate(trained)]
+        )
+        mean, std = gaussian_cuts(shape)
+        rows = []
+        top, unit = ceilings(shape), math.log(base)
+        for k in range(shape.sites - 1):
+            left = math.prod(shape.site_dims[: k + 1])
+            edge = [
+                (schmidt_values(w, shape, k + 1) > marchenko_pastur_edge(w.reshape(left, -1))).sum() for w in trained
+            ]
+            bar = "█" * round(12 * found["trained"][:, k].mean() / top[k])
+            entropies = [spread(values[:, k] / unit) for values in found.values()]
+            gaussian = f"{mean[k] / unit:.4g} ± {std[k] / unit:.2g}"
+            rows.append((str(k + 1), *entropies, gaussian, f"{top[k] / unit:.3f}", spread(edge), f"{bar:12}"))
+    unit_name = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
+    head = ("cut", *found, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
+    print_table(f"{model}, layer {name}, {shape.out_dims} x {shape.in_dims}, S in {unit_name}", head, rows)
+    figure, axes = new_figure(width=max(5, 1.2 * shape.sites))
+    plot_cuts(axes[0, 0], [str(k) for k in range(1, shape.sites)], found, mean, std, top).legend(fontsize=7)
+    _save(figure, out, force)
+    print(out)
+
+
+@app.command()
 def export(
     data: DataFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file to make.")],
@@ -370,6 +436,56 @@ def _load(path):
     from sshml.compression import LAYERS
 
     return load_run(path, layers=LAYERS)
+
+
+def _weights(path, layer):
+    """Return (name of a linear layer, its weight in every network, its initial weights or []) of a run or state_dict."""
+    import zipfile
+
+    from sshml.compression import MPOLinear, find_layer
+
+    if path.is_file() and zipfile.is_zipfile(path):  # what torch.save writes
+        return _weights_of_state(path, layer)
+    run = _load(path)
+    name = find_layer(run.model(), _layer(layer))
+    weights = [model.get_submodule(name) for model in run.models()]
+    if isinstance(weights[0], MPOLinear):
+        return name, [layer.to_weight().detach() for layer in weights], []
+    initial = run.initial.get(f"{name}.weight", [])
+    return name, [layer.weight.detach() for layer in weights], list(initial)
+
+
+def _weights_of_state(path, layer):
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    except (AttributeError, EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise SSHMLError(f"{path} is no state_dict of tensors ({str(error).splitlines()[0]}).") from None
+    names = [
+        name.removesuffix(".weight") for name, tensor in state.items() if name.endswith("weight") and tensor.ndim == 2
+    ]
+    layer = _layer(layer)
+    if isinstance(layer, int) and -len(names) <= layer < len(names):
+        layer = names[layer]
+    if layer not in names:
+        known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
+        raise SSHMLError(f"{path} has no linear layer {layer!r}; it has {known}.")
+    return layer, [state[f"{layer}.weight" if layer != "weight" else "weight"]], []
+
+
+def _dims(text):
+    """Return ((out dims), (in dims)) of a text like 4,4:7,7; None for None."""
+    if text is None:
+        return None
+    try:
+        out_dims, in_dims = (tuple(int(dim) for dim in side.split(",")) for side in text.split(":"))
+    except ValueError:
+        raise SSHMLError(f"--shape {text!r} is not understood; write OUT_DIMS:IN_DIMS like 4,4,4,4:4,7,7,4.") from None
+    return out_dims, in_dims
 
 
 def _dataset_for(run, path):

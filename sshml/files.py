@@ -270,3 +270,20 @@ def read_csv(path):
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def read_columns(path, **chosen):
+    """Return the columns of a CSV file, numbers as float arrays, of the rows where the given columns match."""
+    import numpy as np
+
+    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in chosen.items())]
+    if not rows:
+        raise SSHMLError(f"{path} has no row with {', '.join(f'{key} = {value}' for key, value in chosen.items())}.")
+    columns = {}
+    for key in rows[0]:
+        texts = [row[key] for row in rows]
+        try:
+            columns[key] = np.array(texts, dtype=float)
+        except ValueError:
+            columns[key] = np.array(texts)
+    return columns

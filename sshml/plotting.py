@@ -112,3 +112,33 @@ def plot_phases(ax, v, strength, share, line):
     ax.set_ylabel("disorder strength $W_v$ (units of $w$)")
     ax.figure.colorbar(image, ax=ax, label="share of topological chains")
     return ax
+
+
+def plot_cuts(ax, names, groups, mean, std, ceiling):
+    """Draw entropies at each cut: bars of measured groups, the random-matrix band, the ceilings.
+
+    Args:
+        ax: the axes.
+        names: one label per cut.
+        groups: {label: (member, cut)} measured entropies, drawn as mean with one standard deviation.
+        mean: entropy of a Gaussian weight at each cut.
+        std: its standard deviation at each cut.
+        ceiling: largest possible entropy at each cut.
+    """
+    place, width = np.arange(len(names)), 0.8 / max(len(groups), 1)
+    for number, (label, values) in enumerate(groups.items()):
+        spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(names))
+        x = place + (number - (len(groups) - 1) / 2) * width
+        ax.bar(
+            x, values.mean(0), 0.9 * width, yerr=spread, color=COLORS[number % 6], ecolor="0.2", capsize=2, label=label
+        )
+    for number in place:
+        ends, label = [number - 0.45, number + 0.45], None if number else "Gaussian matrix"
+        ax.fill_between(ends, mean[number] - 2 * std[number], mean[number] + 2 * std[number], color="0.3", alpha=0.3)
+        ax.plot(ends, [mean[number]] * 2, color="0.3", linewidth=1, label=label)
+        ax.plot(ends, [ceiling[number]] * 2, color="k", linewidth=1, linestyle=":", label=None if number else "ceiling")
+    ax.set_xticks(place, names)
+    ax.set_xlabel("cut (sites on the left)")
+    ax.set_ylabel("entanglement entropy $S$ (nats)")
+    ax.set_ylim(0, 1.12 * max(ceiling))
+    return ax

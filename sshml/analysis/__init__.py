@@ -2,7 +2,17 @@
 
 from sshml.analysis.baselines import baselines
 from sshml.analysis.compressed import compress_run
+from sshml.analysis.entanglement import (
+    cut_entropies,
+    effective_rank,
+    entanglement_entropy,
+    entropy_recorder,
+    ordering_entropies,
+    schmidt_values,
+    vector_entropies,
+)
 from sshml.analysis.grid import rank_grid
+from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
 from sshml.analysis.sweep import Sweep, prune_sweep, rank_sweep, smallest_size
@@ -11,13 +21,25 @@ __all__ = [
     "Selection",
     "Sweep",
     "baselines",
+    "ceilings",
     "compress_run",
+    "cut_entropies",
+    "effective_rank",
+    "entanglement_entropy",
+    "entropy_recorder",
+    "gaussian_cuts",
+    "gaussian_entropy",
+    "gaussian_spread",
     "marchenko_pastur_edge",
+    "ordering_entropies",
     "outliers",
     "prune_sweep",
     "rank_grid",
     "rank_sweep",
+    "schmidt_values",
     "select",
+    "shuffled_cuts",
     "singular_values",
     "smallest_size",
+    "vector_entropies",
 ]

@@ -171,7 +171,7 @@ class _Problem:
     def parts(self):
         """Yield all members at once for a stack of linear layers, else one after another."""
         together = stack(self.models)
-        if isinstance(together, nn.Sequential):
+        if isinstance(together, nn.Sequential) and self.layer in together._modules:
             yield _StackedPart(self, together.to(self.device))
         else:
             for member, model in enumerate(self.models):

@@ -95,7 +95,7 @@ def describe(model):
     replaced = {path: module for path, module in model.named_modules() if hasattr(module, "config")}
     return {
         "class": name,
-        "arguments": {"widths": model.widths, "activation": model.activation},
+        "arguments": model.arguments,
         "layers": {path: {"class": type(m).__name__, "arguments": m.config()} for path, m in replaced.items()},
     }
 

@@ -14,8 +14,8 @@ CROSS_TALK = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 def stack(members):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
-    A Sequential of Flatten, Linear and elementwise activations becomes batched matrix products; other networks go
-    through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters, buffers
+    In a Sequential the linear layers become batched matrix products; other layers, and networks that are no Sequential,
+    go through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters, buffers
     outside the state_dict) stack alone only.
 
     Args:
@@ -30,7 +30,7 @@ def stack(members):
     hidden = {*names, *dict(first.named_buffers())} - set(first.state_dict())
     if shared or hidden or any(isinstance(module, CROSS_TALK) for module in first.modules()):
         return _Alone(first) if len(members) == 1 else None
-    if type(first).forward is nn.Sequential.forward and all(map(_stacks, first)):
+    if type(first).forward is nn.Sequential.forward and len(first):
         layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
         return nn.Sequential(OrderedDict(zip(first._modules, layers, strict=True)))
     return _VmapStack(members)
@@ -114,15 +114,15 @@ def _stack_parameters(parameters):
     return nn.Parameter(stacked, requires_grad=parameters[0].requires_grad)
 
 
-def _stacks(layer):
-    flatten = type(layer) is nn.Flatten and layer.start_dim == 1 and layer.end_dim == -1
-    return flatten or type(layer) in (nn.Linear, *ELEMENTWISE)
-
-
 def _stack_layer(layers):
-    if type(layers[0]) is nn.Linear:
+    first = layers[0]
+    if type(first) is nn.Linear:
         return StackedLinear(layers)
-    layer = nn.Flatten(2) if type(layers[0]) is nn.Flatten else copy.deepcopy(layers[0])
+    if type(first) is nn.Flatten and first.start_dim == 1 and first.end_dim == -1:
+        return nn.Flatten(2)
+    if type(first) not in ELEMENTWISE:
+        return _VmapStack(layers)
+    layer = copy.deepcopy(first)
     if hasattr(layer, "inplace"):
         layer.inplace = False  # the inputs may be shared between the members
     return layer

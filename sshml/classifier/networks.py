@@ -33,7 +33,44 @@ class MLP(nn.Sequential):
         for n_in, n_out in itertools.pairwise(widths):
             layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
         super().__init__(*layers[:-1])
-        self.widths, self.activation = widths, activation
+        self.arguments = {"widths": widths, "activation": activation}
 
 
-NETWORKS = {"MLP": MLP}
+def FC2():
+    """Return the MLP 784-256-10 for images of 28 x 28 pixels, FC2 of Gao et al. 2020.
+
+    >>> sum(p.numel() for p in FC2().parameters())
+    203530
+    """
+    return MLP((784, 256, 10))
+
+
+class LeNet5(nn.Sequential):
+    """LeNet-5 for images of 28 x 28 pixels, with ReLU and max pooling; logits out.
+
+    Two convolutions 5 x 5 of 6 and 16 channels, the first padded by 2, each pooled 2 x 2, then Linear 400-120-84-10
+    (LeCun, Bottou, Bengio and Haffner, Proc. IEEE 86, 2278 (1998)).
+
+    >>> sum(p.numel() for p in LeNet5().parameters())
+    61706
+    """
+
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 6, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, 10),
+        )
+        self.arguments = {}
+
+
+NETWORKS = {"MLP": MLP, "LeNet5": LeNet5}

@@ -1,6 +1,8 @@
 """Fit one network, or an ensemble of seeds at once."""
 
+import copy
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -104,7 +106,8 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
     equals). The global random state is left as it was.
 
     Args:
-        factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class).
+        factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class); or a
+            list of modules to train further, copied, one per seed.
         train: split with `inputs` and `labels`, see `resident`; or a `Stream` of a split larger than memory, in its
             own batches and view, the same for all members.
         valid: split that chooses the epoch.
@@ -119,6 +122,11 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
     """
     training = training or TrainingSpec()
     seeds = np.arange(seeds) if np.ndim(seeds) == 0 else np.asarray(seeds)
+    start = None if callable(factory) else list(factory)
+    if start is not None:
+        if len(start) != len(seeds):
+            raise SSHMLError(f"{len(start)} networks and {len(seeds)} seeds do not match; give one seed per network.")
+        factory = functools.partial(copy.deepcopy, start[0] if start else None)
     if len(seeds) == 0:
         raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
     if seeds.dtype.kind not in "iu" or seeds.min() < 0:
@@ -135,9 +143,9 @@ def fit(factory, train, valid, training=None, seeds=16, device="auto", progress=
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         members = []
-        for seed in seeds:
+        for number, seed in enumerate(seeds):
             torch.manual_seed(int(seed))
-            members.append(factory())
+            members.append(copy.deepcopy(start[number]).train() if start else factory())
         initial = _merge([stacked_state(part) for part in stacks(members)])
         _check_network(members[0], source, valid)
         together = stacks(members)

@@ -60,13 +60,15 @@ def compress(model, layer=0, method="svd", **size):
     return _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
 
 
-def tensorize(model, shapes, max_bond):
+def tensorize(model, shapes, max_bond, orders=None):
     """Return a copy of a model with linear layers as matrix product operators of fresh random cores, to be trained.
 
     Args:
         model: any `nn.Module`; its weights play no role for the layers named, their biases start anew too.
         shapes: {layer: `MPOShape` or (out_dims, in_dims), or None for the automatic one}; a layer is a name or number.
         max_bond: bond dimension of all layers, or {layer: bond}.
+        orders: {layer: (order of the outputs, order of the inputs)}, for the layers whose neurons are not taken as they
+            come.
 
     Raises:
         SSHMLError: no such layer, a shape that does not fit it, a bond under 1.
@@ -80,8 +82,9 @@ def tensorize(model, shapes, max_bond):
         raise SSHMLError(f"max_bond names the layers {list(bonds)} and shapes {list(shapes)}; they must agree.")
 
     def fresh(dense, layer):
-        bias, like = dense.bias is not None, {"device": dense.weight.device, "dtype": dense.weight.dtype}
-        return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, **like)
+        bias, order = dense.bias is not None, (orders or {}).get(layer)
+        like = {"device": dense.weight.device, "dtype": dense.weight.dtype}
+        return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, order, **like)
 
     return _replace(model, list(shapes), fresh)
 

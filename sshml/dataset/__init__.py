@@ -4,6 +4,7 @@ from sshml.dataset.checking import check
 from sshml.dataset.draw import samples
 from sshml.dataset.export import export
 from sshml.dataset.generate import generate
+from sshml.dataset.images import ImageDataset, ImageSplit, images
 from sshml.dataset.leakage import sign_leakage, split_distance
 from sshml.dataset.spec import DatasetSpec, Hopping
 from sshml.dataset.store import Dataset, Split, open_dataset
@@ -12,10 +13,13 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Hopping",
+    "ImageDataset",
+    "ImageSplit",
     "Split",
     "check",
     "export",
     "generate",
+    "images",
     "open_dataset",
     "samples",
     "sign_leakage",

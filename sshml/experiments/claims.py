@@ -44,3 +44,16 @@ def measured(row):
     """Return "mean ± std (n)" of a row of claims.csv."""
     mean = f"{float(row['mean']):.4g}"
     return f"{mean} ± {float(row['std']):.2g} ({row['seeds']})" if row["std"] else f"{mean} ({row['seeds']})"
+
+
+def summary(values):
+    """Return the columns mean, std (over seeds, n - 1) and seeds of a table."""
+    std = values.std(ddof=1) if len(values) > 1 else 0.0
+    return {"mean": f"{values.mean():.6g}", "std": f"{std:.4g}", "seeds": len(values)}
+
+
+def save_figures(folder, figures):
+    """Write figures {name: figure} into a folder as PNG and PDF, without the date."""
+    for name, figure in figures.items():
+        for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
+            figure.savefig(folder / f"{name}.{suffix}", **options)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sshml.files import read_csv
+from sshml.experiments.claims import save_figures
+from sshml.files import read_columns, read_csv
 from sshml.plotting import (
     COLORS,
     new_figure,
@@ -20,30 +21,15 @@ TITLES = {"random": "random signs", "fixed": "fixed gauge", "abs": "|ψ|", "dens
 
 def draw(folder):
     """Draw fig1 ... fig4 of a results folder from its CSV files, as PNG and PDF."""
-    for name, figure in (("fig1", _fig1), ("fig2", _fig2), ("fig3", _fig3), ("fig4", _fig4)):
-        made = figure(folder)
-        for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
-            made.savefig(folder / f"{name}.{suffix}", **options)
-
-
-def _columns(path, **chosen):
-    """Return the columns of a CSV file, numbers as float arrays, of the rows where the given columns match."""
-    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in chosen.items())]
-    columns = {}
-    for key in rows[0]:
-        texts = [row[key] for row in rows]
-        try:
-            columns[key] = np.array(texts, dtype=float)
-        except ValueError:
-            columns[key] = texts
-    return columns
+    figures = {"fig1": _fig1, "fig2": _fig2, "fig3": _fig3, "fig4": _fig4}
+    save_figures(folder, {name: figure(folder) for name, figure in figures.items()})
 
 
 def _fig1(folder):
     figure, axes = new_figure(1, 2, width=5)
     for row, (view, style) in enumerate((("random", "-"), ("density", "--"))):
         for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights")):
-            c = _columns(folder / "fig1.csv", view=view, method=method)
+            c = read_columns(folder / "fig1.csv", view=view, method=method)
             for ax, x in zip(axes[0], (c["kept"], c["bytes"] / 1024), strict=True):
                 plot_band(ax, x, c["mean"], c["std"], f"{what}, {TITLES[view]}", color, linestyle=style, zorder=3 - row)
     set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed", most=99.7)
@@ -65,7 +51,7 @@ def _fig2(folder):
     ax = axes[0, 0]
     ranks = sorted({int(row["rank_1"]) for row in read_csv(folder / "fig2.csv")})
     for rank, color in zip(ranks, COLORS, strict=False):
-        c = _columns(folder / "fig2.csv", rank_1=str(rank))
+        c = read_columns(folder / "fig2.csv", rank_1=str(rank))
         plot_band(ax, c["kept"], c["mean"], c["std"], f"{rank}", color)
     set_removed_axis(ax, "singular values of layer 2 removed", most=98.6)
     set_accuracy_axis(ax)
@@ -77,12 +63,12 @@ def _fig3(folder):
     figure, axes = new_figure(3, len(TITLES), width=2.8, height=2.4)
     for column, (view, title) in enumerate(TITLES.items()):
         rows = "site" if view == "projector" else "level"
-        vectors = _columns(folder / "fig3_vectors.csv", view=view)
+        vectors = read_columns(folder / "fig3_vectors.csv", view=view)
         sites = int(vectors["site"].max())
         plot_vector(axes[0, column], vectors["v1"].reshape(sites, sites), rows).set_title(title, fontsize=10)
-        shares = _columns(folder / "fig3_shares.csv", view=view)
+        shares = read_columns(folder / "fig3_shares.csv", view=view)
         plot_shares(axes[1, column], shares["share"].reshape(-1, sites), rows)
-        scores = _columns(folder / "fig3_scores.csv", view=view)
+        scores = read_columns(folder / "fig3_scores.csv", view=view)
         plot_score(axes[2, column], scores["w/v"], scores["score"], scores["winding"])
     axes[2, 3].legend(fontsize=8, markerscale=4, loc="upper left")
     return figure
@@ -90,7 +76,7 @@ def _fig3(folder):
 
 def _fig4(folder):
     figure, axes = new_figure(1, 3, width=4.6, height=3.4)
-    groups = {view: _columns(folder / "fig4_ranks.csv", view=view) for view in TITLES}
+    groups = {view: read_columns(folder / "fig4_ranks.csv", view=view) for view in TITLES}
     for kind, color, offset, label in (
         ("absolute", COLORS[0], -0.15, "95 % accuracy"),
         ("relative", COLORS[1], 0.15, "95 % of its own accuracy"),
@@ -102,7 +88,7 @@ def _fig4(folder):
     axes[0, 0].legend(fontsize=8)
 
     for (view, title), color in zip(TITLES.items(), COLORS, strict=False):
-        c = _columns(folder / "fig4_ratio.csv", view=view)
+        c = read_columns(folder / "fig4_ratio.csv", view=view)
         inside = (c["low"] > 0) & np.isfinite(c["high"])
         middle = np.sqrt(c["low"] * c["high"])[inside]
         plot_band(axes[0, 1], middle, c["mean"][inside], c["std"][inside], title, color, marker=".", markersize=3)
@@ -114,7 +100,7 @@ def _fig4(folder):
     axes[0, 1].set_ylabel("test accuracy")
     axes[0, 1].legend(fontsize=8, loc="lower right")
 
-    c = _columns(folder / "fig4_signs.csv")
+    c = read_columns(folder / "fig4_signs.csv")
     axes[0, 2].barh(c["gauge"], c["accuracy"], xerr=c["error"], color=COLORS[2], ecolor="0.3", capsize=3)
     axes[0, 2].axvline(0.5, color="0.5", linewidth=0.8, linestyle=":")
     axes[0, 2].set_xlim(0, 1.02)

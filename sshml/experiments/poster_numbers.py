@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from sshml.dataset import split_distance
+from sshml.experiments.claims import summary
 from sshml.experiments.poster_claims import KEEPS, RANKS_1
 from sshml.files import write_csv
 
@@ -32,23 +33,18 @@ def write(folder, measured, leakage, datasets):
     write_csv(folder / "splits.csv", rows)
 
 
-def _spread(values):
-    std = values.std(ddof=1) if len(values) > 1 else 0.0
-    return {"mean": f"{values.mean():.6g}", "std": f"{std:.4g}", "seeds": len(values)}
-
-
 def _compression_of_layer_1(measured):
     for view, m in measured.items():
         for sweep in (m.ranks, m.kept):
             for i, size in enumerate(sweep.sizes):
                 row = {"view": view, "method": sweep.method, "size": size}
-                yield row | {"kept": 1 - sweep.share[i], "bytes": sweep.stored[i]} | _spread(sweep.accuracy[:, i])
+                yield row | {"kept": 1 - sweep.share[i], "bytes": sweep.stored[i]} | summary(sweep.accuracy[:, i])
 
 
 def _ranks_of_both_layers(measured):
     grid = measured["random"].grid
     for (i, rank), r in itertools.product(enumerate(RANKS_1), range(grid.shape[2])):
-        yield {"rank_1": rank, "rank_2": r + 1, "kept": (r + 1) / grid.shape[2]} | _spread(grid[:, i, r])
+        yield {"rank_1": rank, "rank_2": r + 1, "kept": (r + 1) / grid.shape[2]} | summary(grid[:, i, r])
 
 
 def _vectors(measured):
@@ -67,13 +63,13 @@ def _summary(measured):
     for view, m in measured.items():
         found = m.selection
         if view != "projector":
-            yield {"view": view, "quantity": "share of v1 on the mid-gap levels"} | _spread(found.mid_gap_share[:, 0])
+            yield {"view": view, "quantity": "share of v1 on the mid-gap levels"} | summary(found.mid_gap_share[:, 0])
         for quantity, values in (
             ("share of v1 on the edge sites", found.edge_share[:, 0]),
             ("overlap of v1 with the first principal component", found.overlap[:, 0]),
             ("share of v1 ... v4 in the first four principal components", found.subspace),
         ):
-            yield {"view": view, "quantity": quantity} | _spread(values)
+            yield {"view": view, "quantity": quantity} | summary(values)
 
 
 def _scores(measured):
@@ -95,7 +91,7 @@ def _accuracy_by_ratio(measured):
         for low, high in itertools.pairwise(RATIO_EDGES):
             inside = (low <= m.ratio) & (m.ratio < high)
             if inside.any():
-                yield {"view": view, "low": low, "high": high} | _spread(m.correct[:, inside].mean(1))
+                yield {"view": view, "low": low, "high": high} | summary(m.correct[:, inside].mean(1))
 
 
 TABLES = {

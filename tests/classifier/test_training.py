@@ -184,3 +184,17 @@ def test_a_stream_trains_like_resident_data(dataset):
     assert runs[0].data == resident_run.data
     np.testing.assert_allclose(runs[0].history["train_loss"][1], runs[1].history["train_loss"][0], rtol=1e-4)
     assert runs[0].accuracy(dataset.test).mean() == pytest.approx(resident_run.accuracy(dataset.test).mean(), abs=0.05)
+
+
+def test_networks_are_trained_further(run, dataset):
+    """Fine-tuning starts from each network, leaves it as it is, and goes on from its accuracy."""
+    models = run.models()
+    before = [{name: tensor.clone() for name, tensor in model.state_dict().items()} for model in models]
+    further = fit(models, dataset.train, dataset.valid, TrainingSpec(epochs=1), seeds=3, device="cpu")
+    for model, state, initial in zip(models, before, range(3), strict=True):
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, state[name])
+            assert torch.equal(further.initial[name][initial], state[name])
+    assert (further.weights["1.weight"] != further.initial["1.weight"]).any()
+    with pytest.raises(SSHMLError, match="one seed per network"):
+        fit(models, dataset.train, dataset.valid, TrainingSpec(epochs=1), seeds=2)

@@ -1,0 +1,260 @@
+"""Entanglement of a weight: Schmidt values and entropies across the cuts of a tensorised weight.
+
+A weight W_{o_1 ... o_n, i_1 ... i_n} is read as a state of n sites with the legs (o_k, i_k). Its Schmidt values across
+a cut are the singular values of W reshaped to (legs on one side, legs on the other); p_j = s_j^2 / sum s^2.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from sshml.compression import MPOLinear
+from sshml.compression.layer import check_weight
+from sshml.compression.mpo import tensorised
+from sshml.compression.shape import as_shape
+from sshml.errors import SSHMLError
+
+
+def schmidt_values(weight, shape=None, cut=None, order=None):
+    """Return the Schmidt values of a weight across a cut, descending.
+
+    Args:
+        weight: tensor or array (out, in), an `nn.Linear`, or an `MPOLinear` (then in its own shape and order).
+        shape: `MPOShape` or (out_dims, in_dims); not needed for the cut between output and input legs.
+        cut: 1 ... sites - 1, the number of sites on the left; or a list of sites, 0 ... sites - 1, on one side; None
+            for the cut between all output and all input legs, where they are the singular values of the matrix.
+        order: (order of the outputs, order of the inputs), as in `MPOLinear`.
+
+    Returns:
+        float64 array (min of the dimensions of the two sides); for a cut through an `MPOLinear`, (bond).
+
+    Raises:
+        SSHMLError: a shape that does not fit, a cut out of range, NaN weights.
+
+    >>> schmidt_values(np.eye(4), ((2, 2), (2, 2)), cut=1), schmidt_values(np.eye(4)).tolist()
+    (array([2., 0., 0., 0.]), [1.0, 1.0, 1.0, 1.0])
+    """
+    if isinstance(weight, MPOLinear) and shape is None and order is None and isinstance(cut, int):
+        return _mpo_values(weight, _left_sites(weight.shape, cut))
+    weight, shape, order = _tensorisable(weight, shape, order)
+    if cut is None:
+        return torch.linalg.svdvals(weight).numpy()
+    sites = _left_sites(shape, cut)
+    return torch.linalg.svdvals(_unfolded(tensorised(weight, shape, order), sites)).numpy()
+
+
+def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
+    """Return the entanglement entropy of Schmidt values, S = -sum p ln p with p = s^2 / sum s^2.
+
+    Args:
+        schmidt_values: array (..., value), not necessarily normalised.
+        base: of the logarithm; nats by default, 2 for bits.
+        alpha: Renyi order: S_a = ln(sum p^a) / (1 - a); 1 is von Neumann's entropy, inf the min-entropy -ln max p.
+
+    Returns:
+        float64 array (...), 0 for a product, ln D for D equal values.
+
+    >>> float(entanglement_entropy([1.0, 1.0, 1.0, 1.0], base=2))
+    2.0
+    """
+    if not base > 0 or base == 1:
+        raise SSHMLError(f"base {base!r} makes no logarithm; choose a positive number other than 1.")
+    if not alpha >= 0:
+        raise SSHMLError(f"alpha {alpha!r} is no Renyi order; choose a number of at least 0.")
+    values = np.asarray(schmidt_values, dtype=np.float64)
+    largest = np.abs(values).max(axis=-1, keepdims=True, initial=0)
+    squares = (values / np.where(largest > 0, largest, 1)) ** 2  # scaled first: squares of 1e-200 underflow
+    total = squares.sum(-1, keepdims=True)
+    p = squares / np.where(total > 0, total, 1)
+    with np.errstate(divide="ignore"):
+        logs = np.where(p > 0, np.log(np.where(p > 0, p, 1)), 0)
+    if alpha == 1:
+        entropy = -(p * logs).sum(-1)
+    elif math.isinf(alpha):
+        entropy = -logs.min(-1, initial=0, where=p == p.max(-1, keepdims=True))
+    else:
+        entropy = np.log(np.where(p > 0, np.where(p > 0, p, 1) ** alpha, 0).sum(-1)) / (1 - alpha)
+    return np.maximum(entropy, 0) / math.log(base)
+
+
+def effective_rank(schmidt_values):
+    """Return exp(S), the number of equal Schmidt values with the same entropy (Roy and Vetterli, EUSIPCO 2007)."""
+    return np.exp(entanglement_entropy(schmidt_values))
+
+
+def cut_entropies(weight, shape=None, order=None, base=math.e):
+    """Return the von Neumann entropy at every cut between neighbouring sites, shape (cut).
+
+    Faster than through `schmidt_values`: the eigenvalues of the smaller Gram matrix, in the weight's own precision
+    (float32 is right to about 1e-6, small Schmidt values carrying no entropy).
+
+    Args:
+        weight: as in `schmidt_values`.
+        shape: as in `schmidt_values`; an `MPOLinear` brings its own.
+        order: as in `schmidt_values`.
+        base: of the logarithm.
+    """
+    if isinstance(weight, MPOLinear) and shape is None and order is None:
+        cuts = range(1, weight.shape.sites)
+        return np.array([entanglement_entropy(schmidt_values(weight, cut=cut), base) for cut in cuts])
+    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True)
+    tensor = tensorised(weight, shape, order)
+    return np.array([_gram_entropy(tensor, range(cut)) for cut in range(1, shape.sites)]) / math.log(base)
+
+
+def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
+    """Return the entropies of every cut for many orderings of the sites, shape (ordering, cut).
+
+    Each cut is a bipartition of the sites; equal ones (also with the sides exchanged) are computed once, all at most
+    2^(sites - 1) - 1 of them.
+
+    Args:
+        weight: as in `schmidt_values`.
+        shape: `MPOShape` or (out_dims, in_dims).
+        orderings: permutations of the sites, shape (ordering, site).
+        order: of the neurons, as in `schmidt_values`.
+        base: of the logarithm.
+    """
+    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True)
+    tensor = tensorised(weight, shape, order)
+    known, everything = {}, frozenset(range(shape.sites))
+
+    def entropy(side):
+        side = frozenset(side)
+        if 0 in side:
+            side = everything - side
+        if side not in known:
+            known[side] = _gram_entropy(tensor, sorted(side))
+        return known[side]
+
+    for ordering in orderings:
+        if sorted(ordering) != list(range(shape.sites)):
+            raise SSHMLError(f"{list(ordering)} is no ordering of the sites 0 to {shape.sites - 1}.")
+    rows = [[entropy(ordering[:cut]) for cut in range(1, shape.sites)] for ordering in orderings]
+    return np.array(rows).reshape(len(rows), shape.sites - 1) / math.log(base)
+
+
+def entropy_recorder(layers, every=1):
+    """Return a callback for `fit(on_epoch=...)` that records the entropy of layers at every cut.
+
+    Args:
+        layers: {name of a linear layer in the network: `MPOShape` or (out_dims, in_dims)}; None as the shape gives the
+            cut between output and input legs.
+        every: epochs between two records.
+
+    Returns:
+        The callback; its attribute `entropies` is {name: list of arrays (member, cut)} and `epochs` their epochs.
+    """
+
+    @torch.no_grad()
+    def record(epoch, stacked):
+        if epoch % every:
+            return
+        record.epochs.append(epoch)
+        state = dict(stacked.named_parameters())
+        for name, shape in layers.items():
+            key = next((k for k in (f"{name}.weight", f"member.{name}.weight") if k in state), None)
+            if key is None:
+                raise SSHMLError(f"layer {name!r} has no weight to record; name a dense linear layer.")
+            weight = state[key] if state[key].ndim == 3 else state[key][None]
+            record.entropies[name].append(np.stack([_entropies_of(member, shape) for member in weight]))
+
+    record.epochs, record.entropies = [], {name: [] for name in layers}
+    return record
+
+
+def _entropies_of(weight, shape):
+    if shape is None:
+        return np.array([_matrix_entropy(weight)])
+    return cut_entropies(weight, shape)
+
+
+def vector_entropies(weight, shape, count=None):
+    """Return the entropy of each singular vector of a weight beside its singular value.
+
+    The right (left) singular vectors are states of the input (output) legs; cuts as for the weight.
+
+    Args:
+        weight: as in `schmidt_values`.
+        shape: `MPOShape` or (out_dims, in_dims).
+        count: number of vectors, from the largest value on; all if None.
+
+    Returns:
+        (values (vector), entropies of the left vectors (vector, cut), of the right vectors (vector, cut)).
+    """
+    weight, shape, _ = _tensorisable(weight, shape, None)
+    u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+
+    def entropies(vectors, dims):
+        found = []
+        for cut in range(1, len(dims)):
+            folded = vectors.reshape(len(vectors), math.prod(dims[:cut]), -1)
+            found.append(entanglement_entropy(torch.linalg.svdvals(folded).numpy()))
+        return np.stack(found, axis=1)
+
+    return s[:count].numpy(), entropies(u.T[:count], shape.out_dims), entropies(vh[:count], shape.in_dims)
+
+
+def _tensorisable(weight, shape, order, keep_dtype=False):
+    """Return (detached CPU weight, `MPOShape` or None, order)."""
+    if isinstance(weight, MPOLinear):
+        shape, order = shape or weight.shape, order or weight.order
+        weight = weight.to_weight()
+    elif isinstance(weight, nn.Linear):
+        weight = weight.weight
+    elif not isinstance(weight, torch.Tensor):
+        weight = torch.as_tensor(np.asarray(weight))
+        weight = weight if weight.is_floating_point() else weight.double()
+    weight = check_weight(weight).cpu()
+    if weight.ndim != 2:
+        raise SSHMLError(f"the weight has shape {tuple(weight.shape)}; expected one matrix (out, in).")
+    shape = None if shape is None else as_shape(shape, *weight.shape)
+    return weight if keep_dtype else weight.double(), shape, order
+
+
+def _left_sites(shape, cut):
+    if shape is None:
+        raise SSHMLError("a cut between sites needs a shape: MPOShape(out_dims, in_dims).")
+    if isinstance(cut, (int, np.integer)) and not isinstance(cut, bool):
+        if not 1 <= cut < shape.sites:
+            raise SSHMLError(f"cut {cut} is out of range; choose 1 to {shape.sites - 1} for {shape.sites} sites.")
+        return range(cut)
+    sites = sorted(set(cut)) if isinstance(cut, (list, tuple, set, frozenset, range)) else []
+    if not 0 < len(sites) < shape.sites or not set(sites) <= set(range(shape.sites)):
+        raise SSHMLError(f"cut {cut!r} is no part of the sites 0 to {shape.sites - 1}; name some, not all of them.")
+    return sites
+
+
+def _unfolded(tensor, sites):
+    """Return a tensor (site, ...) as the matrix (these sites, the others)."""
+    others = [site for site in range(tensor.ndim) if site not in set(sites)]
+    rows = math.prod(tensor.shape[site] for site in sites)
+    return tensor.permute(*sites, *others).reshape(rows, -1)
+
+
+def _gram_entropy(tensor, sites):
+    return _matrix_entropy(_unfolded(tensor, list(sites)))
+
+
+def _matrix_entropy(matrix):
+    """Return the entropy of the singular values of a matrix, in nats, through the smaller Gram matrix."""
+    matrix = matrix / matrix.abs().max().clamp_min(torch.finfo(matrix.dtype).tiny)
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    squares = torch.linalg.eigvalsh(gram).clamp_min(0).double().cpu().numpy()
+    return float(entanglement_entropy(np.sqrt(squares)))
+
+
+def _mpo_values(layer, sites):
+    """Return the Schmidt values of an MPO across a cut, from the triangular factors of both sides."""
+    cores = [core.detach().double().cpu() for core in layer.cores]
+    left = torch.ones(1, 1, dtype=torch.float64)
+    for core in cores[: len(sites)]:
+        block = torch.einsum("ab,boic->aoic", left, core)
+        left = torch.linalg.qr(block.reshape(-1, block.shape[3]), mode="r").R
+    right = torch.ones(1, 1, dtype=torch.float64)
+    for core in reversed(cores[len(sites) :]):
+        block = torch.einsum("boic,ac->boia", core, right)
+        right = torch.linalg.qr(block.reshape(block.shape[0], -1).T, mode="r").R
+    return torch.linalg.svdvals(left @ right.T).numpy()

@@ -1,0 +1,72 @@
+"""Networks of the image experiments in dense and in MPO form, and how they are trained."""
+
+import dataclasses
+
+from sshml.classifier import FC2, TrainingSpec, fit
+from sshml.compression import MPOShape, tensorize
+from sshml.dataset import images
+from sshml.errors import SSHMLError
+
+FC2_SHAPE = MPOShape((4, 4, 4, 4), (4, 7, 7, 4))
+"""Layer 1 of FC2 (784 -> 256) in Gao et al. 2020."""
+FC2_OUT = MPOShape((1, 1, 10, 1), (4, 4, 4, 4))
+"""Layer 2 of FC2 (256 -> 10), with bond 4."""
+TWO_SITES = MPOShape((16, 16), (28, 28))
+"""Layer 1 with one cut."""
+LOW_RANK = MPOShape((1, 256), (784, 1))
+"""Layer 1 as a product of two matrices: the MPO whose cut lies between inputs and outputs."""
+TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+FC2_DENSE = 784 * 256 + 256 * 10
+"""Weights of dense FC2, biases aside."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What the image experiments share: data, seeds, epochs of Adam; the epoch is chosen on held-out images."""
+
+    seeds: int = 5
+    epochs: int = 10
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+    valid: int = 5000
+    root: str | None = None
+
+    def __post_init__(self):
+        if self.seeds < 2:
+            raise SSHMLError(f"seeds is {self.seeds}; error bars need at least 2.")
+
+    def images(self, name, padding=0):
+        """Return an image data set with its validation part."""
+        return images(name, self.root, self.valid, padding=padding)
+
+    def run(self, factory, data, device, progress=None, on_epoch=None, **changes):
+        """Train one network per seed."""
+        spec = TrainingSpec(self.epochs, self.batch_size, self.learning_rate)
+        spec = dataclasses.replace(spec, **changes)
+        return fit(factory, data.train, data.valid, spec, self.seeds, device, progress, on_epoch)
+
+
+def fc2_factory(shape, bond, order=None):
+    """Return a factory of FC2 networks with layer 1 in MPO form and layer 2 as `FC2_OUT` with bond 4."""
+    return lambda: tensorize(FC2(), {0: shape, 1: FC2_OUT}, {0: bond, 1: 4}, {0: order})
+
+
+def fc2_share(shape, bond):
+    """Return rho, the numbers in the cores of both layers over the weights of dense FC2.
+
+    >>> round(fc2_share(FC2_SHAPE, 4), 4)
+    0.0087
+    """
+    return (shape.n_parameters(bond) + FC2_OUT.n_parameters(4)) / FC2_DENSE
+
+
+def bond_for(shape, numbers):
+    """Return the largest bond whose cores hold at most so many numbers, 1 at least.
+
+    >>> bond_for(LOW_RANK, 15000)
+    14
+    """
+    bond, largest = 1, max(shape.bonds())
+    while bond < largest and shape.n_parameters(bond + 1) <= numbers:
+        bond += 1
+    return bond

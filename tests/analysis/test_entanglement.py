@@ -1,0 +1,194 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from sshml.analysis import (
+    cut_entropies,
+    effective_rank,
+    entanglement_entropy,
+    entropy_recorder,
+    ordering_entropies,
+    schmidt_values,
+    vector_entropies,
+)
+from sshml.classifier import TrainingSpec, fit
+from sshml.compression import MPOLinear, MPOShape
+from sshml.compression.orders import shuffled
+from sshml.errors import SSHMLError
+
+SHAPE = MPOShape((2, 3, 2), (4, 1, 3))
+
+
+@pytest.fixture
+def weight():
+    torch.manual_seed(3)
+    return torch.randn(12, 12, dtype=torch.float64)
+
+
+def naive(weight, sites):
+    """Schmidt values by explicit index bookkeeping: one matrix element at a time."""
+    others = [k for k in range(3) if k not in sites]
+    dims = SHAPE.site_dims
+    matrix = np.zeros((math.prod(dims[k] for k in sites), math.prod(dims[k] for k in others)))
+    for row in range(12):
+        for column in range(12):
+            o, i = np.unravel_index(row, SHAPE.out_dims), np.unravel_index(column, SHAPE.in_dims)
+            legs = [o[k] * SHAPE.in_dims[k] + i[k] for k in range(3)]
+            a = np.ravel_multi_index([legs[k] for k in sites], [dims[k] for k in sites])
+            b = np.ravel_multi_index([legs[k] for k in others], [dims[k] for k in others])
+            matrix[a, b] = weight[row, column]
+    return np.linalg.svd(matrix, compute_uv=False)
+
+
+@pytest.mark.parametrize(("cut", "sites"), [(1, [0]), (2, [0, 1]), ([1], [1]), ((0, 2), [0, 2]), ({2}, [2])])
+def test_schmidt_values_of_any_cut(weight, cut, sites):
+    np.testing.assert_allclose(schmidt_values(weight, SHAPE, cut), naive(weight, sites), atol=1e-12)
+    np.testing.assert_allclose(schmidt_values(weight.numpy(), SHAPE, cut), naive(weight, sites), atol=1e-12)
+
+
+def test_order_permutes_the_neurons_first(weight):
+    order = (shuffled(12, 0), shuffled(12, 1))
+    moved = weight[order[0]][:, order[1]]
+    np.testing.assert_allclose(schmidt_values(weight, SHAPE, 1, order), schmidt_values(moved, SHAPE, 1))
+    np.testing.assert_allclose(cut_entropies(weight, SHAPE, order), cut_entropies(moved, SHAPE))
+
+
+def test_between_outputs_and_inputs_they_are_the_singular_values(weight):
+    np.testing.assert_allclose(schmidt_values(weight), np.linalg.svd(weight, compute_uv=False))
+
+
+def test_an_mpo_gives_the_values_of_its_dense_weight(weight):
+    layer = nn.Linear(12, 12, dtype=torch.float64)
+    layer.weight.data = weight
+    for bond in (2, 5, None):
+        mpo = MPOLinear.from_dense(layer, SHAPE, bond, order=(shuffled(12, 0), None), allow_growth=True)
+        for cut in (1, 2):
+            dense = schmidt_values(mpo.to_weight(), SHAPE, cut, mpo.order)
+            found = schmidt_values(mpo, cut=cut)
+            assert found.shape == (mpo.bonds[cut - 1],)
+            np.testing.assert_allclose(found, dense[: len(found)], atol=1e-12)
+        np.testing.assert_allclose(cut_entropies(mpo), cut_entropies(mpo.to_weight(), SHAPE, mpo.order), atol=1e-9)
+    np.testing.assert_allclose(schmidt_values(mpo, cut=[1]), schmidt_values(weight, SHAPE, [1], mpo.order), atol=1e-9)
+
+
+@given(st.integers(1, 40), st.floats(0, 4))
+def test_equal_values_have_the_entropy_ln_d(count, alpha):
+    values = np.full(count, 0.3)
+    assert entanglement_entropy(values, alpha=alpha) == pytest.approx(math.log(count), abs=1e-9)
+    assert effective_rank(values) == pytest.approx(count)
+
+
+def test_entropy_in_bits_renyi_and_limits():
+    values = np.sqrt([0.5, 0.25, 0.25])
+    assert entanglement_entropy(values, base=2) == pytest.approx(1.5)
+    assert entanglement_entropy(values, alpha=2) == pytest.approx(-math.log(0.375))
+    assert entanglement_entropy(values, alpha=math.inf) == pytest.approx(math.log(2))
+    assert entanglement_entropy(values, alpha=0) == pytest.approx(math.log(3))
+    assert entanglement_entropy(values, alpha=1 + 1e-7) == pytest.approx(entanglement_entropy(values), abs=1e-6)
+    assert entanglement_entropy(values * 1e-200) == pytest.approx(entanglement_entropy(values))
+    assert entanglement_entropy([3.0, 0.0]) == 0
+    assert entanglement_entropy([0.0, 0.0]) == 0
+    np.testing.assert_allclose(entanglement_entropy(np.eye(3) + 0.0), np.zeros(3))
+    for bad in ({"base": 1}, {"base": -2}, {"alpha": -1}):
+        with pytest.raises(SSHMLError, match="choose a"):
+            entanglement_entropy(values, **bad)
+
+
+def test_a_product_has_no_entropy_and_local_rotations_change_none(weight):
+    parts = [torch.randn(o, i, dtype=torch.float64) for o, i in zip(SHAPE.out_dims, SHAPE.in_dims, strict=True)]
+    product = torch.kron(torch.kron(parts[0], parts[1]), parts[2])
+    np.testing.assert_allclose(cut_entropies(product, SHAPE), 0, atol=1e-10)
+    rotation = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q
+    turned = torch.kron(rotation, torch.eye(6, dtype=torch.float64)) @ weight
+    np.testing.assert_allclose(cut_entropies(turned, SHAPE), cut_entropies(weight, SHAPE), atol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+def test_the_fast_entropies_are_those_of_the_schmidt_values(weight, dtype, tolerance):
+    expected = [entanglement_entropy(schmidt_values(weight, SHAPE, cut)) for cut in (1, 2)]
+    np.testing.assert_allclose(cut_entropies(weight.to(dtype), SHAPE), expected, rtol=tolerance)
+    np.testing.assert_allclose(
+        cut_entropies(weight.to(dtype), SHAPE, base=2), np.array(expected) / math.log(2), rtol=tolerance
+    )
+
+
+def test_orderings_of_the_sites(weight, monkeypatch):
+    import sshml.analysis.entanglement as module
+
+    calls = []
+    monkeypatch.setattr(module, "_gram_entropy", lambda *a, real=module._gram_entropy: calls.append(1) or real(*a))
+    orderings = [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)]
+    found = ordering_entropies(weight, SHAPE, orderings)
+    assert len(calls) == 3
+    for row, ordering in zip(found, orderings, strict=True):
+        for cut in (1, 2):
+            expected = entanglement_entropy(schmidt_values(weight, SHAPE, list(ordering[:cut])))
+            assert row[cut - 1] == pytest.approx(expected, abs=1e-12)
+    assert ordering_entropies(weight, SHAPE, []).shape == (0, 2)
+    with pytest.raises(SSHMLError, match="no ordering of the sites 0 to 2"):
+        ordering_entropies(weight, SHAPE, [(0, 1, 1)])
+
+
+def test_entropies_of_singular_vectors(weight):
+    values, left, right = vector_entropies(weight, SHAPE, count=4)
+    u, s, vh = np.linalg.svd(weight.numpy())
+    np.testing.assert_allclose(values, s[:4])
+    assert left.shape == right.shape == (4, 2)
+    for k in range(4):
+        expected = entanglement_entropy(np.linalg.svd(u[:, k].reshape(2, 6), compute_uv=False))
+        assert left[k, 0] == pytest.approx(expected)
+        expected = entanglement_entropy(np.linalg.svd(vh[k].reshape(4, 3), compute_uv=False))
+        assert right[k, 1] == pytest.approx(expected)
+
+
+def test_recording_through_training(dataset):
+    record = entropy_recorder({"1": ((3, 4), (8, 8)), "3": None}, every=2)
+
+    def factory():
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 2))
+
+    training = TrainingSpec(epochs=4, batch_size=64)
+    for seeds in (2, 1):
+        record = entropy_recorder({"1": ((3, 4), (8, 8)), "3": None}, every=2)
+        run = fit(factory, dataset.train, dataset.valid, training, seeds, "cpu", on_epoch=record)
+        assert record.epochs == [2, 4]
+        assert [e.shape for e in record.entropies["1"]] == [(seeds, 1)] * 2
+        if run.epoch[0] == 4:
+            weight = run.weights["1.weight"][0]
+            np.testing.assert_allclose(record.entropies["1"][1][0], cut_entropies(weight, ((3, 4), (8, 8))), rtol=1e-5)
+    with pytest.raises(SSHMLError, match="name a dense linear layer"):
+        fit(factory, dataset.train, dataset.valid, training, 1, "cpu", on_epoch=entropy_recorder({"2": None}))
+
+
+@pytest.mark.parametrize(
+    ("shape", "cut", "words"),
+    [
+        (SHAPE, 0, "choose 1 to 2"),
+        (SHAPE, 3, "choose 1 to 2"),
+        (SHAPE, [], "no part of the sites"),
+        (SHAPE, [0, 1, 2], "no part of the sites"),
+        (SHAPE, [5], "no part of the sites"),
+        (SHAPE, True, "no part of the sites"),
+        (None, 1, "needs a shape"),
+        (((2, 2), (6, 2)), 1, "multiply to 4 but the layer has 12 outputs"),
+    ],
+)
+def test_bad_cuts(weight, shape, cut, words):
+    with pytest.raises(SSHMLError, match=words):
+        schmidt_values(weight, shape, cut)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [(np.full((12, 12), np.nan), "NaN"), (np.ones(12), "expected"), (np.ones((2, 3, 4)), "one matrix")],
+)
+def test_bad_weights(bad, words):
+    with pytest.raises(SSHMLError, match=words):
+        schmidt_values(bad)
+    with pytest.raises(SSHMLError, match="convert it"):
+        schmidt_values(torch.ones(4, 4, dtype=torch.float16))
