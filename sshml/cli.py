@@ -41,7 +41,10 @@ def main():
 
 DataFile = Annotated[Path, typer.Argument(metavar="DATA", help="Dataset file.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")]
-Method = Annotated[str, typer.Option(help="svd or prune.")]
+Method = Annotated[str, typer.Option(help="svd, mpo or prune.")]
+Shape = Annotated[
+    str | None, typer.Option(help="MPO sites OUT_DIMS:IN_DIMS, as 4,4,4,4:4,7,7,4; balanced if not given.")
+]
 Layer = Annotated[str, typer.Option(help="Linear layer: its number from 0, or its name in the module.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes CUDA where there is one.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
@@ -189,6 +192,8 @@ def compress(
     layer: Layer = "0",
     method: Method = "svd",
     rank: Annotated[int | None, typer.Option(help="Singular values to keep (svd).")] = None,
+    max_bond: Annotated[int | None, typer.Option(help="Largest bond dimension (mpo).")] = None,
+    shape: Shape = None,
     keep: Annotated[int | None, typer.Option(help="Weights to keep (prune).")] = None,
     data: Annotated[Path | None, typer.Option(help="Dataset to report the test accuracy on.")] = None,
     force: Force = False,
@@ -198,9 +203,12 @@ def compress(
     from sshml.classifier import save_run
     from sshml.compression import n_bytes, n_parameters
 
-    size = _choose("method", method, {"svd": {"rank": rank}, "prune": {"keep": keep}})
+    sizes = {"svd": {"rank": rank}, "mpo": {"max_bond": max_bond}, "prune": {"keep": keep}}
+    size = _choose("method", method, sizes)
     if None in size.values():
-        raise SSHMLError(f"method {method} needs --{next(iter(size))}.")
+        raise SSHMLError(f"method {method} needs --{next(iter(size)).replace('_', '-')}.")
+    if method == "mpo":
+        size["shape"] = _dims(shape)
     _refuse_same(out, run, data)
     trained = _load(run)
     split = None if data is None else _dataset_for(trained, data).test
@@ -221,17 +229,21 @@ def sweep(
     data: DataFile,
     layer: Layer = "0",
     method: Method = "svd",
+    shape: Shape = None,
     out: Annotated[Path, typer.Option(help="CSV file to make.")] = Path("sweep.csv"),
     plot: Annotated[Path | None, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = None,
     threshold: Annotated[float, typer.Option(help="Accuracy to keep.")] = 0.95,
     device: Device = "auto",
     force: Force = False,
 ):
-    """Measure the test accuracy against the rank, or the kept weights, of a layer."""
-    from sshml.analysis import prune_sweep, rank_sweep
+    """Measure the test accuracy against the rank, the bond or the kept weights of a layer."""
+    import functools
+
+    from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
     from sshml.files import refuse_existing, write_csv
 
-    measure = _choose("method", method, {"svd": rank_sweep, "prune": prune_sweep})
+    by_bond = functools.partial(bond_sweep, shape=_dims(shape))
+    measure = _choose("method", method, {"svd": rank_sweep, "mpo": by_bond, "prune": prune_sweep})
     _refuse_same(out, run, data, plot)
     refuse_existing(out, force)
     if plot is not None:
@@ -240,24 +252,24 @@ def sweep(
     trained = _load(run)
     dataset = _dataset_for(trained, data)
     with waiting(f"sweep over layer {layer}"):
-        found = measure(trained, dataset.test, _layer(layer), device=device)
+        found = measure(trained, dataset.test, layer=_layer(layer), device=device)
     rows = [
         {"method": found.method, "layer": found.layer, "size": size, "removed": share, "bytes": stored}
         | {f"seed {seed}": accuracy for seed, accuracy in zip(trained.seeds, found.accuracy[:, i], strict=True)}
         for i, (size, share, stored) in enumerate(zip(found.sizes, found.share, found.stored, strict=True))
     ]
     write_csv(out, rows, force)
-    what = {"svd": "rank", "prune": "weights"}[method]
-    print(
-        f"{out}: smallest {what} that keep{'s' * (what == 'rank')} {threshold:g}: {spread(found.smallest(threshold))}"
-    )
+    what = {"svd": "rank", "mpo": "bond", "prune": "weights"}[method]
+    verb = "keep" if what == "weights" else "keeps"
+    print(f"{out}: smallest {what} that {verb} {threshold:g}: {spread(found.smallest(threshold))}")
     if plot is not None:
         from sshml.plotting import new_figure, plot_band, set_accuracy_axis, set_removed_axis
 
         figure, axes = new_figure(width=5)
         std = found.accuracy.std(0, ddof=1) if len(trained) > 1 else 0
         plot_band(axes[0, 0], 1 - found.share, found.accuracy.mean(0), std)
-        set_removed_axis(axes[0, 0], f"{'singular values' if method == 'svd' else 'weights'} of layer {layer} removed")
+        removed = {"svd": "singular values", "mpo": "largest bond", "prune": "weights"}[method]
+        set_removed_axis(axes[0, 0], f"{removed} of layer {layer} removed")
         set_accuracy_axis(axes[0, 0], threshold)
         _save(figure, plot, force)
 
@@ -308,9 +320,7 @@ def select(
 def entanglement(
     model: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="Run file, or state_dict saved by torch.save.")],
     layer: Layer = "0",
-    shape: Annotated[
-        str | None, typer.Option(help="OUT_DIMS:IN_DIMS, as 4,4,4,4:4,7,7,4; balanced if not given.")
-    ] = None,
+    shape: Shape = None,
     base: Annotated[
         float, typer.Option(help="Base of the logarithm in the table; e if not given.")
     ] = 2.718281828459045,
@@ -387,11 +397,17 @@ def export(
 
 @app.command()
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help="What to reproduce: poster or phases.")] = "poster",
+    experiment: Annotated[
+        str, typer.Argument(help="What to reproduce: poster, phases, fc2, lenet5 or entanglement.")
+    ] = "poster",
     out: Annotated[Path, typer.Option(help="Folder of results; each experiment makes its own folder in it.")] = Path(
         "results"
     ),
-    seeds: Annotated[int | None, typer.Option(help="Networks per gauge and view (16) or draws (8).")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Networks of each kind (poster 16, others 5) or draws (8).")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The paper's grid for fc2, lenet5, entanglement; hours.")
+    ] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder of the image files; downloaded if not given.")] = None,
     device: Device = "auto",
     force: Force = False,
 ):
@@ -400,10 +416,15 @@ def reproduce(
 
     if seeds is not None and seeds < 2:
         raise SSHMLError(f"--seeds is {seeds}; error bars need at least 2.")
-    run = _choose("experiment", experiment, {"poster": _reproduce_poster, "phases": _reproduce_phases})
+    runs = {"poster": _reproduce_poster, "phases": _reproduce_phases}
+    runs |= dict.fromkeys(("fc2", "lenet5", "entanglement"), _reproduce_images)
+    run = _choose("experiment", experiment, runs)
+    options = {"full": full, "root": root}
+    if run is not _reproduce_images and any(options.values()):
+        raise SSHMLError(f"--full and --root are for fc2, lenet5 and entanglement, not for {experiment}.")
     folder = out / experiment
     with progress_bars() as bar:
-        claims, files = run(folder, seeds, device, force, bar)
+        claims, files = run(folder, seeds, device, force, bar, **options)
     print_table(
         "Claims",
         ("", "claim", "source", "published", "measured (n seeds)", "verdict"),
@@ -412,7 +433,7 @@ def reproduce(
     print(f"{folder}: {files}")
 
 
-def _reproduce_poster(folder, seeds, device, force, bar):
+def _reproduce_poster(folder, seeds, device, force, bar, **_):
     from sshml.experiments import poster
 
     claims, baselines = poster.reproduce(folder, poster.Settings(seeds=seeds or 16), device, force, bar)
@@ -421,14 +442,23 @@ def _reproduce_poster(folder, seeds, device, force, bar):
         ("observable", "accuracy"),
         [(row["observable"], f"{row['accuracy']:.4f}") for row in baselines],
     )
-    return claims, "fig1 ... fig4 (png, pdf), their numbers (csv), claims.csv, data and runs (h5)"
+    return claims, "fig1 ... fig5 (png, pdf), their numbers (csv), claims.csv, data and runs (h5)"
 
 
-def _reproduce_phases(folder, seeds, device, force, bar):
+def _reproduce_phases(folder, seeds, device, force, bar, **_):
     from sshml.experiments import phases
 
     claims = phases.reproduce(folder, phases.Settings(seeds=seeds or 8), force, bar("phase diagrams"))
     return claims, "phases (png, pdf), its numbers diagram.csv and cut.csv, claims.csv"
+
+
+def _reproduce_images(folder, seeds, device, force, bar, full, root):
+    import importlib
+
+    experiment = importlib.import_module(f"sshml.experiments.{folder.name}")
+    changes = (experiment.FULL if full else {}) | {"root": root and str(root)} | ({"seeds": seeds} if seeds else {})
+    claims = experiment.reproduce(folder, experiment.Settings(**changes), device, force, bar)
+    return claims, "figures (png, pdf), their numbers and claims.csv"
 
 
 def _load(path):
@@ -439,7 +469,7 @@ def _load(path):
 
 
 def _weights(path, layer):
-    """Return (name of a linear layer, its weight in every network, its initial weights or []) of a run or state_dict."""
+    """Return (name of a linear layer, its weight in every network, its initial weights or []), from a file."""
     import zipfile
 
     from sshml.compression import MPOLinear, find_layer

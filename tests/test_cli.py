@@ -11,7 +11,7 @@ import pytest
 from sshml.cli import main
 from sshml.files import read_csv
 
-COMMANDS = ("generate", "check", "info", "train", "compress", "sweep", "select", "export", "reproduce")
+COMMANDS = ("generate", "check", "info", "train", "compress", "sweep", "select", "entanglement", "export", "reproduce")
 
 
 def sshml(*arguments, folder, **options):
@@ -67,7 +67,12 @@ def test_check_and_info(monkeypatch, capsys, folder):
 
 
 def test_compress(monkeypatch, capsys, folder, tmp_path):
-    for method, size, parameters in (("svd", ("--rank", 2), 8 * 2 + 64 * 2), ("prune", ("--keep", 30), 30)):
+    mpo = ("--max-bond", 2, "--shape", "2,2,2:4,4,4")
+    for method, size, parameters in (
+        ("svd", ("--rank", 2), 8 * 2 + 64 * 2),
+        ("prune", ("--keep", 30), 30),
+        ("mpo", mpo, 8 * 2 + 2 * 8 * 2 + 2 * 8),
+    ):
         out = tmp_path / f"{method}.h5"
         code, text, _ = call(
             monkeypatch, capsys, folder, "compress", "run.h5", out, "--method", method, *size, "--data", "chains.h5"
@@ -82,7 +87,7 @@ def test_compress(monkeypatch, capsys, folder, tmp_path):
         assert code == 0
 
 
-@pytest.mark.parametrize("method", ["svd", "prune"])
+@pytest.mark.parametrize("method", ["svd", "mpo", "prune"])
 def test_sweep(monkeypatch, capsys, folder, tmp_path, method):
     table, figure = tmp_path / "s.csv", tmp_path / "s.png"
     code, out, _ = call(
@@ -119,6 +124,35 @@ def test_select(monkeypatch, capsys, folder, tmp_path, view):
     assert (tmp_path / "v.png").stat().st_size > 5000
 
 
+def test_entanglement_of_a_run_and_of_a_model(monkeypatch, capsys, folder, tmp_path):
+    import torch
+
+    from sshml.classifier import load_run
+
+    torch.save(load_run(folder / "run.h5").model().state_dict(), tmp_path / "model.pt")
+    torch.save(torch.nn.Linear(4, 4), tmp_path / "pickled.pt")
+    options = ("--shape", "2,4:8,8", "--base", 2)
+    found = {}
+    for name in (folder / "run.h5", tmp_path / "model.pt"):
+        figure = tmp_path / f"{name.stem}.png"
+        code, found[name.name], _ = call(monkeypatch, capsys, folder, "entanglement", name, *options, "--out", figure)
+        assert code == 0
+        assert figure.stat().st_size > 5000
+    assert "at initialisation" in found["run.h5"]
+    for text in found.values():
+        assert "S in bits" in " ".join(text.split())
+        assert "4.000" in text  # the ceiling, log2 of 16
+        assert "█" in text
+    for layer, words in ((("--layer", 3), "0 (1), 1 (3), 2 (5)"), (("--layer", "3", "--shape", "2,2"), "OUT_DIMS:IN")):
+        code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", "model.pt", *layer, "--out", "x.png")
+        assert code == 2
+        assert words in err
+    code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", "pickled.pt", "--out", "x.png")
+    assert code == 2
+    assert "no state_dict of tensors" in err
+    assert not (tmp_path / "x.png").exists()
+
+
 def test_generate_in_every_way(monkeypatch, capsys, tmp_path):
     sizes = ("--cells", 4, "--train", 30, "--valid", 5, "--test", 5)
     longer = ("--j3", "-1:1", "--j4", "0:1", "--boundary", "periodic", "--law", "normal", "--disorder-j4", 0.1)
@@ -150,7 +184,7 @@ BAD = {
     "closed gap": (("generate", "x.h5", "--v", "1", "--w", "1", "--disorder-w", "1e-300"), "closed gap"),
     "unknown gauge": (("generate", "x.h5", "--gauge", "coulomb"), "choose one of fixed, random"),
     "unknown view": (("train", "chains.h5", "x.h5", "--view", "x-ray"), "states, abs, density, projector"),
-    "unknown method": (("sweep", "run.h5", "chains.h5", "--method", "jpeg", "--out", "x.csv"), "svd, prune"),
+    "unknown method": (("sweep", "run.h5", "chains.h5", "--method", "jpeg", "--out", "x.csv"), "svd, mpo, prune"),
     "no number": (("generate", "x.h5", "--cells", "many"), "--cells"),
     "unknown option": (("generate", "x.h5", "--colour", "red"), "--colour"),
     "unknown command": (("paint",), "paint"),
@@ -182,6 +216,15 @@ BAD = {
     "export over data": (("export", "chains.h5", "chains.h5", "--force"), "named twice"),
     "one seed": (("reproduce", "--seeds", "1"), "at least 2"),
     "experiment": (("reproduce", "perpetuum"), "perpetuum"),
+    "images of nothing": (("reproduce", "phases", "--full"), "for fc2, lenet5 and entanglement"),
+    "no images": (("reproduce", "fc2", "--root", "nowhere"), "holds no train-images-idx3-ubyte"),
+    "no bond": (("compress", "run.h5", "x.h5", "--method", "mpo"), "--max-bond"),
+    "bond 0": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "0"), "choose 1 to"),
+    "dims": (("entanglement", "run.h5", "--shape", "2,2:8,8", "--out", "x.png"), "multiply to 4 but the layer has 8"),
+    "dims in words": (("entanglement", "run.h5", "--shape", "two", "--out", "x.png"), "OUT_DIMS:IN_DIMS"),
+    "base": (("entanglement", "run.h5", "--base", "1", "--out", "x.png"), "above 1"),
+    "shuffles": (("entanglement", "run.h5", "--shuffles", "0", "--out", "x.png"), "at least 2"),
+    "entanglement of data": (("entanglement", "chains.h5", "--out", "x.png"), "expected a sshml-run file"),
 }
 
 

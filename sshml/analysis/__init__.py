@@ -15,12 +15,13 @@ from sshml.analysis.grid import rank_grid
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
-from sshml.analysis.sweep import Sweep, prune_sweep, rank_sweep, smallest_size
+from sshml.analysis.sweep import Sweep, bond_sweep, prune_sweep, rank_sweep, smallest_size
 
 __all__ = [
     "Selection",
     "Sweep",
     "baselines",
+    "bond_sweep",
     "ceilings",
     "compress_run",
     "cut_entropies",

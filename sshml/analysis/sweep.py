@@ -1,4 +1,4 @@
-"""Accuracy of a compressed layer against its size: rank of the SVD, or weights kept by pruning."""
+"""Accuracy of a compressed layer against its size: rank of the SVD, bond of the MPO, or weights kept by pruning."""
 
 import copy
 import dataclasses
@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from sshml.analysis.compressed import compress_run
 from sshml.classifier.ensemble import stack
 from sshml.classifier.loading import pick_device, resident
 from sshml.compression import find_layer
 from sshml.compression.layer import check_weight
 from sshml.compression.pruning import index_dtype
+from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
 BLOCK = 2**19
@@ -22,9 +24,10 @@ BLOCK = 2**19
 class Sweep:
     """Accuracy against the size of one layer.
 
-    `sizes` (size), ascending: ranks or numbers of kept weights; `accuracy` (member, size); `numbers` and `stored`
+    `sizes` (size), ascending: ranks, bonds or weights kept; `accuracy` (member, size); `numbers` and `stored`
     (size): numbers and bytes that represent the weight matrix at this size, the indices of kept weights counted in
-    both; `share` (size): share of the singular values or weights that is removed.
+    both; `share` (size): share of the singular values, of the full bond or of the weights that
+    is removed.
     """
 
     method: str
@@ -140,6 +143,41 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
     sizes = np.array(keeps)
     per_weight = problem.itemsize + torch.empty(0, dtype=index_dtype(full)).element_size()
     return problem.sweep("prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
+
+
+def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="auto"):
+    """Return the accuracy with a layer's weight as an MPO of every bond, truncated without retraining.
+
+    Args:
+        run: a `Run`, seen in the view of its training.
+        split: split with `inputs` and `labels`.
+        shape: `MPOShape` or (out_dims, in_dims); the automatic one if None.
+        bonds: ascending bond dimensions; powers of two up to the full bond if None.
+        layer: name of a linear layer or its number among them.
+        order: of the neurons, as in `MPOLinear`.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        A `Sweep`; a size is a bond.
+
+    Raises:
+        SSHMLError: no such layer, a shape that does not fit, bonds out of range.
+    """
+    name = find_layer(run.model(), layer)
+    dense = run.model().get_submodule(name)
+    shape = as_shape(shape, dense.out_features, dense.in_features)
+    full = max(shape.bonds())
+    if bonds is None:
+        bonds = sorted({min(2**power, full) for power in range(full.bit_length() + 1)})
+    bonds = _sizes(bonds, full, "bonds")
+    accuracy, numbers = [], np.array([shape.n_parameters(bond) for bond in bonds])
+    for bond in bonds:
+        small = compress_run(run, name, "mpo", max_bond=bond, shape=shape, order=order, allow_growth=True)
+        accuracy.append(small.accuracy(split, device))
+    itemsize = check_weight(dense).itemsize
+    return Sweep(
+        "mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, 1 - np.array(bonds) / full
+    )
 
 
 def _sizes(sizes, full, name):

@@ -91,9 +91,9 @@ def truncation_error(weight, shape, order, max_bond):
 def search(weight, shape, max_bond, swaps=200, seed=0, progress=None):
     """Return (shape, order) that lower the truncation error of a weight: the best known ones, then local swaps.
 
-    Tries the dimensions of the shape in every sequence that costs no more parameters, with the neurons as they are
-    and in `spectral` order, and goes on from the best. A swap then exchanges two neurons of one side, and stays if
-    `truncation_error` falls.
+    Tries the dimensions of the shape in every sequence that costs no more parameters, with the neurons of either side
+    as they are and in `spectral` order, and goes on from the best. A swap then exchanges two neurons of one side, and
+    stays if `truncation_error` falls.
 
     Args:
         weight: tensor (out, in).
@@ -108,12 +108,12 @@ def search(weight, shape, max_bond, swaps=200, seed=0, progress=None):
     """
     weight = check_weight(weight)
     shape = as_shape(shape, *weight.shape)
-    orders = tuple(torch.arange(size) for size in weight.shape), spectral(weight)
+    plain = (torch.arange(size) for size in weight.shape)
+    orders = list(itertools.product(*zip(plain, spectral(weight), strict=True)))
     budget = shape.n_parameters(max_bond)
     shapes = [s for s in _resequenced(shape) if s.n_parameters(max_bond) <= budget]
-    error, shape, order = min(
-        ((truncation_error(weight, s, o, max_bond), s, o) for s in shapes for o in orders), key=lambda found: found[0]
-    )
+    tried = ((truncation_error(weight, *choice, max_bond), *choice) for choice in itertools.product(shapes, orders))
+    error, shape, order = min(tried, key=lambda found: found[0])
     generator = torch.Generator().manual_seed(seed)
     for done in range(swaps):
         side = int(torch.randint(2, (), generator=generator))

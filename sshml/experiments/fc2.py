@@ -12,6 +12,7 @@ import numpy as np
 
 from sshml.analysis import compress_run
 from sshml.classifier import FC2
+from sshml.compression.budget import choose_bonds
 from sshml.errors import SSHMLError
 from sshml.experiments.claims import Claim, save_figures
 from sshml.experiments.image_nets import (
@@ -33,7 +34,13 @@ PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 DENSE_PUBLISHED = 0.9835
 FAMILIES = {"mpo": FC2_SHAPE, "two sites": TWO_SITES, "two matrices": LOW_RANK}
 LABELS = {"mpo": "MPO of 4 sites", "two sites": "MPO of 2 sites", "two matrices": "product of 2 matrices"}
-TRUNCATED = {"mpo": "MPO of 4 sites", "two sites": "MPO of 2 sites", "svd": "SVD", "prune": "pruning"}
+TRUNCATED = {
+    "mpo": "MPO of 4 sites",
+    "automatic": "MPO of 4 sites, bonds chosen",
+    "two sites": "MPO of 2 sites",
+    "svd": "SVD",
+    "prune": "pruning",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,11 +128,13 @@ def _truncate(name, dense, settings, data, device, progress):
     """Yield the accuracy of the dense networks with layer 1 truncated, before and after fine-tuning, seed by seed."""
     before = dense.accuracy(data.test, device)
     bar = progress(f"{TITLES[name]}, truncation and fine-tuning")
-    steps = len(settings.shares) * len(TRUNCATED)
-    for step, (share, method) in enumerate((s, m) for s in settings.shares for m in TRUNCATED):
-        numbers = share * FC2_DENSE - 2560
-        size = _size(method, numbers)
-        small = compress_run(dense, 0, "mpo" if method in FAMILIES else method, **size)
+    jobs = [("dense", 1.0), *((method, share) for share in settings.shares for method in TRUNCATED)]
+    for step, (method, share) in enumerate(jobs):
+        if method == "dense":  # what the further training alone brings
+            small, size = dense, {"size": 0}
+        else:
+            size = _size(method, share * FC2_DENSE - 2560, dense.weights["1.weight"])
+            small = compress_run(dense, 0, method if method in ("svd", "prune") else "mpo", **size)
         cut = small.accuracy(data.test, device)
         tuned = settings.run(
             small.models(), data, device, epochs=settings.tuning_epochs, learning_rate=settings.learning_rate / 5
@@ -133,15 +142,18 @@ def _truncate(name, dense, settings, data, device, progress):
         after = tuned.accuracy(data.test, device)
         for seed, accuracies in enumerate(zip(before, cut, after, strict=True)):
             names = ("dense", "truncated", "tuned")
-            yield {"data": name, "method": method, "share": share, "size": next(iter(size.values())), "seed": seed} | {
+            chosen = " ".join(str(next(iter(size.values()))).strip("()").split(", "))
+            yield {"data": name, "method": method, "share": share, "size": chosen, "seed": seed} | {
                 key: f"{value:.5g}" for key, value in zip(names, accuracies, strict=True)
             }
         if bar:
-            bar(step + 1, steps)
+            bar(step + 1, len(jobs))
 
 
-def _size(method, numbers):
+def _size(method, numbers, weights):
     """Return the arguments of `compress` for layer 1 with at most so many numbers; an index counts as one."""
+    if method == "automatic":
+        return {"max_bond": choose_bonds(weights, FC2_SHAPE, budget=numbers), "shape": FC2_SHAPE}
     if method in FAMILIES:
         return {"max_bond": bond_for(FAMILIES[method], numbers), "shape": FAMILIES[method]}
     return {"rank": max(1, int(numbers / 1040))} if method == "svd" else {"keep": int(numbers / 2)}
@@ -178,12 +190,27 @@ def _against_mpo(folder, name, family, bond):
     nearest = mpo["share"][np.abs(np.log(mpo["share"] / rival["share"][0])).argmin()]
     chosen = mpo["share"] == nearest
     return Claim(
-        "G1", f"accuracy of MPO D = {mpo['bond'][chosen][0]:.0f} less {LABELS[family]} ({bond}), {TITLES[name]}", "sshml",
-        "", mpo["test"][chosen] - rival["test"], "", None,
+        "G1", f"accuracy of MPO D = {mpo['bond'][chosen][0]:.0f} less {LABELS[family]} ({bond}), {TITLES[name]}",
+        "sshml", "", mpo["test"][chosen] - rival["test"], "", None,
     )  # fmt: skip
 
 
 def _truncation_claims(folder, name, settings):
+    c = read_columns(folder / "truncated.csv", data=name, method="dense")
+    yield Claim(
+        "Sander", f"accuracy lost by fine-tuning alone, dense, {TITLES[name]}", "sshml", "", c["dense"] - c["tuned"],
+        "", None,
+    )  # fmt: skip
+    for share in settings.shares:
+        uniform, chosen = (
+            read_columns(folder / "truncated.csv", data=name, method=method, share=str(share))
+            for method in ("mpo", "automatic")
+        )
+        for kind, text in (("truncated", "no fine-tuning"), ("tuned", "fine-tuned")):
+            yield Claim(
+                "H5", f"accuracy of chosen less uniform bonds at {share:.0%} of the parameters, {text}, {TITLES[name]}",
+                "Harada 2022", "announced", chosen[kind] - uniform[kind], "", None,
+            )  # fmt: skip
     for share, loss in ((0.3, 0.01), (0.14, 0.05)):
         if share not in settings.shares:
             continue
@@ -210,9 +237,9 @@ def _curve(folder, names):
     for ax, name in zip(axes[0], names, strict=True):
         table = read_columns(folder / "curve.csv", data=name)
         for (family, label), color, marker in zip(LABELS.items(), COLORS, "os^", strict=False):
-            chosen = table["family"] == family
-            shares = np.unique(table["share"][chosen])
-            groups = [table["test"][chosen & (table["share"] == share)] for share in shares]
+            mine = table["family"] == family
+            shares = np.unique(table["share"][mine])
+            groups = [table["test"][mine & (table["share"] == share)] for share in shares]
             _errorbar(ax, shares, groups, fmt=f"{marker}-", color=color, label=label)
         dense = table["test"][table["family"] == "dense"]
         ax.axhline(dense.mean(), color="0.3", linewidth=1, label="dense")
@@ -221,6 +248,8 @@ def _curve(folder, names):
             shares = [fc2_share(FC2_SHAPE, bond) for bond in PUBLISHED]
             ax.plot(shares, list(PUBLISHED.values()), "x", color="k", label="MPO, Gao et al. 2020")
         ax.set_xscale("log")
+        ax.set_xticks([0.005, 0.01, 0.02, 0.05, 0.1], ["0.005", "0.01", "0.02", "0.05", "0.1"])
+        ax.minorticks_off()
         ax.set_xlabel(r"parameters of both layers / dense, $\rho$")
         ax.set_ylabel("test accuracy")
         ax.set_title(TITLES[name], fontsize=10)
@@ -238,17 +267,22 @@ def _truncated(folder, names):
                 lost = [(table["dense"] - table[kind])[table["share"] == share] * 100 for share in shares]
                 _errorbar(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
         if name == "mnist":
-            ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="Sander 2020", zorder=5)
+            ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="MPO, Sander 2020", zorder=5)
         ax.set_xscale("log")
         ax.set_yscale("symlog", linthresh=1)
         ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
+        tuned = read_columns(folder / "truncated.csv", data=name, method="dense")
+        lost = 100 * (tuned["dense"] - tuned["tuned"])
+        ax.axhline(lost.mean(), color="0.3", linewidth=1, linestyle="--", label="dense, fine-tuned")
         ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+        ax.set_yticks([-1, 0, 1, 10], ["-1", "0", "1", "10"])
         ax.set_xlabel("parameters of the network / dense")
         ax.set_ylabel("test accuracy lost (percentage points)")
         ax.set_title(TITLES[name], fontsize=10)
-    axes[0, -1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    handles = axes[0, 0].get_legend_handles_labels()
+    axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -13,7 +13,7 @@ from sshml.analysis import baselines, outliers, prune_sweep, rank_grid, rank_swe
 from sshml.chain import hamiltonian
 from sshml.classifier import MLP, TrainingSpec, fit, save_run
 from sshml.dataset import DatasetSpec, generate, open_dataset, sign_leakage
-from sshml.experiments import poster_numbers
+from sshml.experiments import poster_mpo, poster_numbers
 from sshml.experiments.poster_claims import RANKS_1, claims
 from sshml.experiments.poster_figures import draw
 from sshml.files import new_folder, write_csv
@@ -64,11 +64,14 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
             name: _measure(folder, name, datasets[gauge], view, settings, device, progress)
             for name, (gauge, view) in VIEWS.items()
         }
+        disorder = [("0", measured["random"].entangled.entropies["trained"], measured["random"].accuracy)]
+        disorder += [_disordered(folder, strength, settings, device, progress) for strength in DISORDER]
+        write_csv(folder / "fig5_disorder.csv", list(poster_mpo.disorder_rows(disorder)))
         leakage = _leakage(datasets)
         numbers = [
             {"observable": name, "accuracy": accuracy} for name, accuracy in baselines(datasets["random"]).items()
         ]
-        rows = [claim.row() for claim in claims(measured, leakage)]
+        rows = [claim.row() for claim in (*claims(measured, leakage), *poster_mpo.claims(measured))]
         poster_numbers.write(folder, measured, leakage, datasets)
         write_csv(folder / "baselines.csv", numbers)
         write_csv(folder / "claims.csv", rows)
@@ -76,18 +79,34 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
     return rows, numbers
 
 
-def _dataset(folder, gauge, settings, progress):
+DISORDER = (0.5, 1.0)
+"""Strengths of additive disorder on every hopping, at which the entanglement is measured beside the clean chains."""
+
+
+def _dataset(folder, gauge, settings, progress, strength=0.0):
     spec = DatasetSpec(
         cells=8,
+        disorder_v=strength,
+        disorder_w=strength,
         gauge=gauge,
         train=settings.train,
         valid=settings.valid,
         test=settings.test,
         seed=settings.seed,
     )
-    path = folder / "data" / f"{gauge}.h5"
-    generate(spec, path, progress=progress(f"chains, gauge {gauge}"))
+    name = gauge if strength == 0 else f"{gauge}-W{strength:g}"
+    path = folder / "data" / f"{name}.h5"
+    generate(spec, path, progress=progress(f"chains, {name}"))
     return open_dataset(path)
+
+
+def _disordered(folder, strength, settings, device, progress):
+    """Return (strength, entropies of layer 1 (seed, cut), accuracy (seed)) with disorder and random signs."""
+    dataset = _dataset(folder, "random", settings, progress, strength)
+    bar = progress(f"train {settings.seeds} networks, W = {strength:g}")
+    run = fit(MLP, dataset.train, dataset.valid, TrainingSpec(epochs=settings.epochs), settings.seeds, device, bar)
+    save_run(run, folder / "runs" / f"random-W{strength:g}.h5")
+    return f"{strength:g}", poster_mpo.layer_entropies(run.weights), run.accuracy(dataset.test, device)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +115,7 @@ class Measured:
 
     `correct` (seed, test chain); `ratio` w/v and `winding` (test chain); `ranks` and `kept`: a `Sweep` of layer 1
     by SVD and by pruning; `grid` (seed, rank of layer 1 in RANKS_1, rank of layer 2); `selection`: a `Selection`;
-    `outliers` {(layer, "initial" or "trained"): (seed)}.
+    `entangled`: an `Entangled`; `outliers` {(layer, "initial" or "trained"): (seed)}.
     """
 
     correct: np.ndarray
@@ -106,6 +125,7 @@ class Measured:
     kept: object
     grid: np.ndarray
     selection: object
+    entangled: object
     outliers: dict
 
     @property
@@ -117,14 +137,15 @@ class Measured:
 def _measure(folder, name, dataset, view, settings, device, progress):
     training = TrainingSpec(epochs=settings.epochs, view=view)
     bar = progress(f"train {settings.seeds} networks, {name}")
-    run = fit(MLP, dataset.train, dataset.valid, training, settings.seeds, device, progress=bar)
+    record = poster_mpo.recorder()
+    run = fit(MLP, dataset.train, dataset.valid, training, settings.seeds, device, bar, record)
     save_run(run, folder / "runs" / f"{name}.h5")
     bar = progress(f"compress, {name}")
     steps = itertools.count(1)
 
     def done(result):
         if bar:
-            bar(next(steps), 4)
+            bar(next(steps), 5)
         return result
 
     test = dataset.test
@@ -136,6 +157,7 @@ def _measure(folder, name, dataset, view, settings, device, progress):
         kept=done(prune_sweep(run, test, keeps=_keeps(), device=device)),
         grid=done(rank_grid(run, test, ranks=RANKS_1)),
         selection=done(select(run, dataset)),
+        entangled=done(poster_mpo.measure(run, test, record, device)),
         outliers={
             (layer, when): outliers(weights[f"{key}.weight"])
             for layer, key in ((1, "1"), (2, "3"))

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from sshml.analysis import ceilings, gaussian_entropy
 from sshml.experiments.claims import save_figures
+from sshml.experiments.poster_mpo import CUTS, SHAPE, SHOWN
 from sshml.files import read_columns, read_csv
 from sshml.plotting import (
     COLORS,
     new_figure,
     plot_band,
+    plot_cuts,
     plot_groups,
     plot_score,
     plot_shares,
@@ -20,8 +23,8 @@ TITLES = {"random": "random signs", "fixed": "fixed gauge", "abs": "|ψ|", "dens
 
 
 def draw(folder):
-    """Draw fig1 ... fig4 of a results folder from its CSV files, as PNG and PDF."""
-    figures = {"fig1": _fig1, "fig2": _fig2, "fig3": _fig3, "fig4": _fig4}
+    """Draw fig1 ... fig5 of a results folder from its CSV files, as PNG and PDF."""
+    figures = {"fig1": _fig1, "fig2": _fig2, "fig3": _fig3, "fig4": _fig4, "fig5": _fig5}
     save_figures(folder, {name: figure(folder) for name, figure in figures.items()})
 
 
@@ -106,4 +109,68 @@ def _fig4(folder):
     axes[0, 2].set_xlim(0, 1.02)
     axes[0, 2].set_xlabel("label from the signs alone\n(balanced accuracy)")
     axes[0, 2].set_ylabel("gauge")
+    return figure
+
+
+def _fig5(folder):
+    figure, axes = new_figure(2, 3, width=4.4, height=3.3)
+    ax = axes[0, 0]
+    for view, color in (("random", COLORS[0]), ("density", COLORS[1])):
+        mpo = read_columns(folder / "fig5_accuracy.csv", view=view)
+        svd = read_columns(folder / "fig1.csv", view=view, method="svd")
+        plot_band(ax, svd["bytes"] / 4, svd["mean"], svd["std"], f"SVD, {TITLES[view]}", color, linestyle="--")
+        plot_band(ax, mpo["numbers"], mpo["mean"], mpo["std"], f"MPO, {TITLES[view]}", color, marker="o", markersize=3)
+    ax.axvline(128 * 256, color="0.7", linewidth=0.8)
+    ax.set_xscale("log")
+    ax.set_xlabel("numbers stored for layer 1 (grey: dense)")
+    set_accuracy_axis(ax)
+    ax.legend(fontsize=8)
+
+    ax = axes[0, 1]
+    trained = {
+        title: np.stack([
+            read_columns(folder / "fig5_entropies.csv", view=view, when="trained", cut=cut)["entropy"] for cut in CUTS
+        ], axis=1)
+        for view, title in TITLES.items()
+    }  # fmt: skip
+    low, high = (
+        np.array([float(read_columns(folder / "fig5_entropies.csv", when=when, cut=cut)["entropy"][0]) for cut in CUTS])
+        for when in ("mean - std", "mean + std")
+    )
+    top = np.append(ceilings(SHAPE), np.log(128))
+    plot_cuts(ax, CUTS, trained, (low + high) / 2, (high - low) / 2, top)
+    ax.set_ylim(0, 7)
+    ax.legend(fontsize=7, ncols=2, loc="upper left")
+
+    for view, color in zip(TITLES, COLORS, strict=False):
+        c = read_columns(folder / "fig5_training.csv", view=view, cut="2")
+        plot_band(axes[0, 2], c["epoch"], c["mean"], c["std"], TITLES[view], color)
+    axes[0, 2].axhline((low + high)[1] / 2, color="0.3", linewidth=1, label="Gaussian matrix")
+    axes[0, 2].set_xlabel("epoch")
+    axes[0, 2].set_ylabel("entropy of layer 1 at cut 2 (nats)")
+    axes[0, 2].legend(fontsize=7)
+
+    for view, color in zip(SHOWN, COLORS, strict=False):
+        c = read_columns(folder / "fig5_vectors.csv", view=view)
+        axes[1, 0].plot(c["value"], c["entropy"], ".", color=color, markersize=2, alpha=0.5, label=TITLES[view])
+    axes[1, 0].axhline(gaussian_entropy(16, 16), color="0.3", linewidth=1, label="Gaussian vector")
+    axes[1, 0].set_xscale("log")
+    axes[1, 0].set_xlabel("singular value of layer 1")
+    axes[1, 0].set_ylabel("entropy of its right vector, level | site (nats)")
+    axes[1, 0].legend(fontsize=7, markerscale=4, loc="lower left")
+
+    table = read_columns(folder / "fig5_disorder.csv")
+    strengths = np.unique(table["W"])
+    for cut, color, offset in (("2", COLORS[0], -0.1), ("out | in", COLORS[1], 0.1)):
+        groups = [table["entropy"][(table["W"] == w) & (table["cut"] == cut)] for w in strengths]
+        plot_groups(axes[1, 1], [f"{w:g}" for w in strengths], groups, color, offset, f"cut {cut}")
+    axes[1, 1].axhline((low + high)[1] / 2, color=COLORS[0], linewidth=1, linestyle=":", label="Gaussian, cut 2")
+    axes[1, 1].axhline((low + high)[3] / 2, color=COLORS[1], linewidth=1, linestyle=":", label="Gaussian, out | in")
+    axes[1, 1].set_xlabel("disorder strength $W$ of all hoppings")
+    axes[1, 1].set_ylabel("entropy of layer 1 (nats), random signs")
+    axes[1, 1].legend(fontsize=7)
+    groups = [table["accuracy"][(table["W"] == w) & (table["cut"] == "2")] for w in strengths]
+    plot_groups(axes[1, 2], [f"{w:g}" for w in strengths], groups, COLORS[0])
+    axes[1, 2].set_xlabel("disorder strength $W$ of all hoppings")
+    axes[1, 2].set_ylabel("test accuracy, random signs")
     return figure

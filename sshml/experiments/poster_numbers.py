@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from sshml.dataset import split_distance
+from sshml.experiments import poster_mpo
 from sshml.experiments.claims import summary
 from sshml.experiments.poster_claims import KEEPS, RANKS_1
 from sshml.files import write_csv
@@ -103,4 +104,5 @@ TABLES = {
     "fig3_scores": _scores,
     "fig4_ranks": _ranks,
     "fig4_ratio": _accuracy_by_ratio,
+    **poster_mpo.TABLES,
 }

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.analysis import Sweep, prune_sweep, rank_sweep
+from sshml.analysis import Sweep, bond_sweep, compress_run, prune_sweep, rank_sweep
 from sshml.classifier import resident
-from sshml.compression import MaskedLinear, compress, truncated_svd
+from sshml.compression import MaskedLinear, MPOShape, compress, truncated_svd
 from sshml.errors import SSHMLError
 
 
@@ -169,3 +169,17 @@ def test_bad_input(run, dataset):
         rank_sweep([run.model(), broken], dataset.test)
     with pytest.raises(SSHMLError, match="do not match"):
         rank_sweep(run, SimpleNamespace(inputs=np.ones((0, 8, 8)), labels=np.ones(0, int)))
+
+
+def test_bonds_of_a_run(run, dataset):
+    """Every bond is the accuracy of the compressed run; at full bonds it is that of the dense one."""
+    shape = MPOShape((3, 4), (8, 8))
+    found = bond_sweep(run, dataset.test, shape)
+    assert found.sizes.tolist() == [1, 2, 4, 8, 16, 24]
+    assert found.numbers.tolist() == [shape.n_parameters(bond) for bond in found.sizes]
+    np.testing.assert_allclose(found.accuracy[:, -1], run.accuracy(dataset.test), atol=0.004)
+    small = compress_run(run, 0, "mpo", max_bond=4, shape=shape)
+    np.testing.assert_array_equal(found.accuracy[:, 2], small.accuracy(dataset.test))
+    assert bond_sweep(run, dataset.test, bonds=[2], layer=1).sizes.tolist() == [2]
+    with pytest.raises(SSHMLError, match="must ascend within 1 to 24"):
+        bond_sweep(run, dataset.test, shape, bonds=[25])

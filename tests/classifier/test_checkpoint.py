@@ -30,7 +30,10 @@ def test_round_trip(run, dataset, tmp_path):
     np.testing.assert_array_equal(back.accuracy(dataset.test), run.accuracy(dataset.test))
 
 
-@pytest.mark.parametrize(("method", "size"), [("svd", {"rank": 3}), ("prune", {"keep": 40})])
+MPO = {"max_bond": 3, "shape": ((3, 4), (8, 8)), "order": (None, list(range(63, -1, -1)))}
+
+
+@pytest.mark.parametrize(("method", "size"), [("svd", {"rank": 3}), ("prune", {"keep": 40}), ("mpo", MPO)])
 def test_compressed_runs(run, dataset, tmp_path, method, size):
     small = compress_run(run, 0, method, **size)
     save_run(small, tmp_path / "small.h5")

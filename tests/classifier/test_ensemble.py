@@ -6,7 +6,7 @@ from torch import nn
 
 from sshml.classifier import MLP, stack
 from sshml.classifier.ensemble import stacked_state
-from sshml.compression import compress
+from sshml.compression import compress, tensorize
 
 
 class Doubled(nn.Sequential):
@@ -27,6 +27,7 @@ NETWORKS = {
     ),
     "nested": lambda: nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(12, 6)), nn.LayerNorm(6), nn.Linear(6, 3)),
     "low rank": lambda: compress(MLP((12, 7, 5, 3)), 0, "svd", rank=2),
+    "mpo": lambda: tensorize(MLP((12, 8, 6, 3)), {0: ((2, 4), (3, 4)), 1: None}, 2),
     "pruned": lambda: compress(MLP((12, 7, 5, 3)), 0, "prune", keep=9),
 }
 
@@ -45,7 +46,7 @@ def test_a_stack_is_its_members(factory, device):
             assert torch.equal(state[name], tensor)
 
 
-@pytest.mark.parametrize("name", ["mlp", "no bias", "conv"])
+@pytest.mark.parametrize("name", ["mlp", "no bias", "conv", "mpo"])
 def test_gradients_are_those_of_the_members(name):
     members = [NETWORKS[name]() for _ in range(2)]
     stacked = stack(members)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.classifier import MLP
+from sshml.classifier import FC2, MLP, LeNet5
 from sshml.errors import SSHMLError
 
 
@@ -28,3 +28,10 @@ def test_bad_widths(widths):
 def test_bad_activation():
     with pytest.raises(SSHMLError, match="relu, tanh, sigmoid"):
         MLP((4, 2), "relu6")
+
+
+def test_networks_of_the_literature_take_images():
+    images = torch.zeros(2, 1, 28, 28)
+    assert FC2()(images).shape == LeNet5()(images).shape == (2, 10)
+    linear = [(m.out_features, m.in_features) for m in LeNet5() if isinstance(m, nn.Linear)]
+    assert linear == [(120, 400), (84, 120), (10, 84)]

@@ -25,7 +25,7 @@ def test_claims_are_the_ones_in_the_file(small_poster):
 
 def test_figures_and_their_numbers_are_there(small_poster):
     folder = small_poster[0]
-    for number in range(1, 5):
+    for number in range(1, 6):
         for suffix in ("png", "pdf"):
             assert (folder / f"fig{number}.{suffix}").stat().st_size > 5000
         assert list(folder.glob(f"fig{number}*.csv"))

@@ -9,7 +9,7 @@ from sshml.files import read_csv
 
 def test_every_table_is_written(small_poster):
     written = {path.stem for path in small_poster[0].glob("*.csv")}
-    assert written == {*TABLES, "fig4_signs", "splits", "claims", "baselines"}
+    assert written == {*TABLES, "fig4_signs", "fig5_disorder", "splits", "claims", "baselines"}
 
 
 def test_the_transition_is_an_edge():

@@ -1,0 +1,186 @@
+"""The bonds of a matrix product operator from a budget of parameters, a tolerance, or an accuracy to keep."""
+
+import itertools
+import math
+import numbers
+
+import torch
+
+from sshml.compression.layer import check_weight
+from sshml.compression.model import compress, find_layer
+from sshml.compression.mpo import tensorised
+from sshml.compression.shape import as_shape
+from sshml.errors import SSHMLError
+
+CLOSE = 0.99
+"""Share of a budget that is used whenever integers allow."""
+EXHAUSTIVE = 50_000
+"""Combinations up to which all are tried where pairwise moves do not use the budget."""
+
+
+def choose_bonds(weight, shape, budget=None, tolerance=None, order=None):
+    """Return the bond at every cut that loses least within a budget, or costs least within a tolerance.
+
+    The loss is the bound sum_k sum_{j > chi_k} s_{k,j}^2 of the truncation error (Oseledets, SIAM J. Sci. Comput. 33,
+    2295 (2011), theorem 2.2), the cost sum_k chi_{k-1} o_k i_k chi_k. Bonds grow one by one where the loss falls most
+    per parameter; then the bonds of every pair of cuts are traded against each other until nothing improves.
+
+    Args:
+        weight: tensor (..., out, in), or an `nn.Linear`; of several weights the mean loss counts.
+        shape: `MPOShape` or (out_dims, in_dims).
+        budget: numbers in the cores; at least 99 % of it is used where integers allow.
+        tolerance: relative error ||W - MPO|| / ||W|| that the bound may reach.
+        order: as in `MPOLinear`.
+
+    Returns:
+        Tuple of bonds for `MPOLinear.from_dense(max_bond=...)`.
+
+    Raises:
+        SSHMLError: not exactly one of budget and tolerance, or a budget under that of bonds 1.
+
+    >>> choose_bonds(torch.eye(8), ((2, 2, 2), (2, 2, 2)), tolerance=1e-3)
+    (1, 1)
+    """
+    weight = check_weight(weight)
+    shape = as_shape(shape, *weight.shape[-2:])
+    if (budget is None) == (tolerance is None):
+        raise SSHMLError("give either a budget of parameters or a tolerance.")
+    problem = _Problem(shape, _losses(weight, shape, order))
+    if tolerance is not None:
+        if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1:
+            raise SSHMLError(f"tolerance {tolerance!r} is no relative error; choose a number from 0 up to 1.")
+        return problem.within_loss(tolerance**2)
+    least = shape.n_parameters(1)
+    if not isinstance(budget, numbers.Real) or not budget >= least:
+        raise SSHMLError(f"budget {budget!r} is under the {least} numbers of bonds 1; choose {least} or more.")
+    return problem.within_budget(budget)
+
+
+def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
+    """Return the smallest bonds found, from `choose_bonds`, whose model keeps an accuracy, by bisection of the budget.
+
+    Args:
+        model: any `nn.Module`.
+        layer: name or number of a linear layer.
+        shape: `MPOShape` or (out_dims, in_dims).
+        evaluate: called as evaluate(model), returns the accuracy on validation data.
+        target: accuracy to keep.
+        order: as in `MPOLinear`.
+        steps: bisections.
+
+    Raises:
+        SSHMLError: even the exact MPO stays below the target.
+    """
+    dense = model.get_submodule(find_layer(model, layer))
+    shape = as_shape(shape, dense.out_features, dense.in_features)
+
+    def accuracy(bonds):
+        small = compress(model, layer, "mpo", max_bond=bonds, shape=shape, order=order, allow_growth=True)
+        return evaluate(small)
+
+    low, high, best = shape.n_parameters(1), shape.n_parameters(), shape.bonds()
+    found = accuracy(best)
+    if found < target:
+        raise SSHMLError(f"the exact MPO reaches {found:.4g}, below the target {target}; lower the target.")
+    for _ in range(steps):
+        middle = math.sqrt(low * high)
+        bonds = choose_bonds(dense, shape, budget=max(middle, shape.n_parameters(1)), order=order)
+        if accuracy(bonds) >= target:
+            best, high = bonds, middle
+        else:
+            low = middle
+    return best
+
+
+def _losses(weight, shape, order):
+    """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists."""
+    weights = weight.reshape(-1, *weight.shape[-2:])
+    losses = []
+    for cut in range(1, shape.sites):
+        rows = math.prod(shape.site_dims[:cut])
+        total = 0.0
+        for one in weights:
+            squares = torch.linalg.svdvals(tensorised(one, shape, order).reshape(rows, -1).double()) ** 2
+            squares = squares / squares.sum().clamp_min(1e-300)
+            total = total + squares.flip(0).cumsum(0).flip(0) / len(weights)
+        losses.append([*total.tolist(), 0.0])
+    return losses
+
+
+class _Problem:
+    def __init__(self, shape, losses):
+        self.shape, self.losses, self.full = shape, losses, shape.bonds()
+
+    def loss(self, bonds):
+        return sum(losses[bond] for losses, bond in zip(self.losses, bonds, strict=True))
+
+    def cost(self, bonds):
+        ends = (1, *bonds, 1)
+        return sum(a * d * b for a, d, b in zip(ends, self.shape.site_dims, ends[1:], strict=False))
+
+    def fits(self, bonds):
+        """Return whether no bond exceeds what its neighbours can carry."""
+        return self.shape.bonds(tuple(bonds)) == tuple(bonds)
+
+    def raised(self, bonds):
+        """Yield the bonds with one of them larger by one."""
+        for cut, bond in enumerate(bonds):
+            more = (*bonds[:cut], bond + 1, *bonds[cut + 1 :])
+            if bond < self.full[cut] and self.fits(more):
+                yield more
+
+    def grow(self, bonds, enough, allowed):
+        """Raise bonds where the loss falls most per parameter until `enough(bonds)`, among those `allowed`."""
+        while not enough(bonds):
+            choices = [more for more in self.raised(bonds) if allowed(more)]
+            if not choices:
+                break
+            loss, cost = self.loss(bonds), self.cost(bonds)
+            bonds = max(choices, key=lambda more: (loss - self.loss(more)) / (self.cost(more) - cost))
+        return bonds
+
+    def within_budget(self, budget):
+        start = self.grow((1,) * len(self.full), lambda _: False, lambda bonds: self.cost(bonds) <= budget)
+
+        def rank(bonds):  # a budget that is used first, then the loss
+            return self.cost(bonds) < CLOSE * budget, self.loss(bonds)
+
+        best = self.trade(start, rank, lambda bonds: self.cost(bonds) <= budget, largest=True)
+        if rank(best)[0] and self.cost(self.full) > budget and math.prod(self.full[:-1]) <= EXHAUSTIVE:
+            for first in itertools.product(*(range(1, bond + 1) for bond in self.full[:-1])):
+                found = self.extreme((*first, 1), len(first), lambda bonds: self.cost(bonds) <= budget, largest=True)
+                best = min(best, found or best, key=rank)
+        return best
+
+    def within_loss(self, most):
+        allowed = lambda bonds: self.loss(bonds) <= most + 1e-15  # noqa: E731
+        start = self.grow((1,) * len(self.full), allowed, lambda _: True)
+        return self.trade(start, lambda bonds: (self.cost(bonds), self.loss(bonds)), allowed, largest=False)
+
+    def trade(self, bonds, rank, allowed, largest):
+        """Set one bond of a pair to every value and the other to its extreme allowed one, while the rank improves."""
+        improved = True
+        while improved:
+            improved = False
+            for a, b in itertools.permutations(range(len(bonds)), 2):
+                for value in range(1, self.full[a] + 1):
+                    tried = self.extreme((*bonds[:a], value, *bonds[a + 1 :]), b, allowed, largest)
+                    if tried and rank(tried) < rank(bonds):
+                        bonds, improved = tried, True
+        return bonds
+
+    def extreme(self, bonds, cut, allowed, largest):
+        """Return bonds with one of them as large (small) as allowed, or None; allowedness is monotone in it."""
+        low, high = 1, self.full[cut]
+
+        def at(value):
+            return (*bonds[:cut], value, *bonds[cut + 1 :])
+
+        while low < high:
+            middle = (low + high + largest) // 2
+            if allowed(at(middle)):
+                low, high = (middle, high) if largest else (low, middle)
+            else:
+                low, high = (low, middle - 1) if largest else (middle + 1, high)
+        found = self.shape.bonds(at(low))  # what the neighbours cannot carry is cut off
+        return found if allowed(found) else None

@@ -1,0 +1,125 @@
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from sshml.compression import MPOLinear, MPOShape
+from sshml.compression.budget import choose_bonds, keep_accuracy
+from sshml.compression.mpo import tensorised
+from sshml.errors import SSHMLError
+
+SHAPE = MPOShape((2, 2, 2, 2), (2, 3, 2, 1))
+
+
+def weight_of(seed, decay=0.7):
+    """A weight with falling singular values."""
+    torch.manual_seed(seed)
+    u, s, v = torch.linalg.svd(torch.randn(16, 12, dtype=torch.float64), full_matrices=False)
+    return u @ torch.diag((decay ** torch.arange(len(s))).double()) @ v
+
+
+def bound(weight, shape, bonds):
+    """Naive twin: the squared Schmidt values beyond each bond, relative."""
+    total, rows = 0.0, 1
+    for bond, dim in zip(bonds, shape.site_dims, strict=False):
+        rows *= dim
+        values = torch.linalg.svdvals(tensorised(weight, shape).reshape(rows, -1))
+        total += float(values[bond:].square().sum() / values.square().sum())
+    return total
+
+
+def every(shape):
+    choices = itertools.product(*(range(1, bond + 1) for bond in shape.bonds()))
+    return [bonds for bonds in choices if shape.bonds(bonds) == bonds]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.05, 1.2))
+def test_a_budget_is_used_and_spent_well(seed, share):
+    weight = weight_of(seed)
+    budget = max(SHAPE.n_parameters(1), share * SHAPE.n_parameters())
+    bonds = choose_bonds(weight, SHAPE, budget=budget)
+    assert SHAPE.bonds(bonds) == bonds
+    assert SHAPE.n_parameters(bonds) <= budget
+    possible = [b for b in every(SHAPE) if SHAPE.n_parameters(b) <= budget]
+    if any(SHAPE.n_parameters(b) >= 0.99 * budget for b in possible):
+        assert SHAPE.n_parameters(bonds) >= 0.99 * budget
+        possible = [b for b in possible if SHAPE.n_parameters(b) >= 0.99 * budget]
+    best = min(bound(weight, SHAPE, b) for b in possible)
+    assert bound(weight, SHAPE, bonds) <= 1.2 * best + 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.01, 0.9))
+def test_a_tolerance_is_kept_at_nearly_the_least_cost(seed, tolerance):
+    weight = weight_of(seed)
+    bonds = choose_bonds(weight, SHAPE, tolerance=tolerance)
+    assert bound(weight, SHAPE, bonds) <= tolerance**2 + 1e-12
+    layer = nn.Linear(12, 16, bias=False, dtype=torch.float64)
+    layer.weight.data = weight
+    mpo = MPOLinear.from_dense(layer, SHAPE, bonds, allow_growth=True)
+    assert (mpo.to_weight() - weight).norm() <= tolerance * weight.norm() * (1 + 1e-9)
+    least = min(SHAPE.n_parameters(b) for b in every(SHAPE) if bound(weight, SHAPE, b) <= tolerance**2)
+    assert SHAPE.n_parameters(bonds) <= 1.1 * least
+
+
+def test_bonds_go_where_the_entanglement_is():
+    """A product across the first cut, full rank across the second: nothing is spent on the first."""
+    torch.manual_seed(0)
+    weight = torch.kron(torch.randn(2, 2), torch.randn(8, 6))
+    shape = MPOShape((2, 2, 4), (2, 2, 3))
+    assert choose_bonds(weight, shape, tolerance=1e-3) == (1, 4)
+    assert choose_bonds(weight, shape, budget=shape.n_parameters((1, 3)))[0] == 1
+
+
+def test_better_than_uniform_bonds_with_as_many_parameters():
+    torch.manual_seed(1)
+    weight = torch.randn(256, 40) @ torch.randn(40, 784) + 0.3 * torch.randn(256, 784)
+    shape = MPOShape((4, 4, 4, 4), (4, 7, 7, 4))
+    for bond in (4, 16, 64):
+        numbers = shape.n_parameters(bond)
+        bonds = choose_bonds(weight, shape, budget=numbers)
+        assert 0.99 * numbers <= shape.n_parameters(bonds) <= numbers
+        assert bound(weight, shape, bonds) <= bound(weight, shape, shape.bonds(bond))
+
+
+def test_several_weights_share_their_bonds():
+    weights = torch.stack([weight_of(seed) for seed in range(3)])
+    bonds = choose_bonds(weights, SHAPE, tolerance=0.3)
+    mean = sum(bound(weight, SHAPE, bonds) for weight in weights) / 3
+    assert mean <= 0.09 + 1e-12
+
+
+def test_an_accuracy_is_kept():
+    """`evaluate` here is one minus the relative error, which falls with the bonds."""
+    model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 2)).double()
+    model[0].weight.data = weight_of(2)
+
+    def evaluate(small):
+        return 1 - float((small[0].to_weight().detach() - weight_of(2)).norm() / weight_of(2).norm())
+
+    bonds = keep_accuracy(model, 0, SHAPE, evaluate, target=0.7)
+    assert SHAPE.n_parameters(bonds) < SHAPE.n_parameters()
+    assert math.sqrt(bound(weight_of(2), SHAPE, bonds)) < 0.45
+    with pytest.raises(SSHMLError, match="below the target"):
+        keep_accuracy(model, 0, SHAPE, evaluate, target=1.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "either a budget"),
+        ({"budget": 50, "tolerance": 0.1}, "either a budget"),
+        ({"budget": 3}, "choose 16 or more"),
+        ({"budget": math.nan}, "choose 16 or more"),
+        ({"tolerance": -0.1}, "no relative error"),
+        ({"tolerance": "0.1"}, "no relative error"),
+    ],
+)
+def test_bad_input(options, words):
+    with pytest.raises(SSHMLError, match=words):
+        choose_bonds(weight_of(0), SHAPE, **options)
