@@ -12,8 +12,16 @@ _HOMES = {
     "sshml.chain": ("eigenstates", "fix_gauge", "hamiltonian", "random_gauge", "winding_number"),
     "sshml.dataset": ("DatasetSpec", "check", "generate", "open_dataset", "sign_leakage"),
     "sshml.classifier": ("MLP", "TrainingSpec", "fit", "load_run", "save_run"),
-    "sshml.compression": ("LowRankLinear", "MaskedLinear", "compress", "truncated_svd"),
-    "sshml.analysis": ("baselines", "prune_sweep", "rank_grid", "rank_sweep", "select"),
+    "sshml.compression": ("LowRankLinear", "MPOShape", "MaskedLinear", "compress", "tensorize", "truncated_svd"),
+    "sshml.analysis": (
+        "baselines",
+        "entanglement_entropy",
+        "prune_sweep",
+        "rank_grid",
+        "rank_sweep",
+        "schmidt_values",
+        "select",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("analysis", "chain", "classifier", "compression", "dataset", "experiments", "plotting")

@@ -331,51 +331,30 @@ def entanglement(
     """Measure the entanglement entropy of a layer's weights at every cut, beside random matrices."""
     import math
 
-    import numpy as np
-
-    from sshml.analysis import (
-        ceilings,
-        cut_entropies,
-        gaussian_cuts,
-        marchenko_pastur_edge,
-        schmidt_values,
-        shuffled_cuts,
-    )
-    from sshml.compression.shape import as_shape
+    from sshml.analysis import cut_report
     from sshml.plotting import new_figure, plot_cuts
 
     if not base > 1:
         raise SSHMLError(f"--base is {base}; expected a number above 1.")
-    if shuffles < 2:
-        raise SSHMLError(f"--shuffles is {shuffles}; expected at least 2.")
     _refuse_same(out, model)
     _refuse_figure(out, force)
     name, trained, initial = _weights(model, layer)
-    shape = as_shape(_dims(shape), *trained[0].shape)
-    with waiting(f"entropies of layer {name}, {shape.sites - 1} cuts"):
-        found = {"trained": np.array([cut_entropies(weight, shape) for weight in trained])}
-        if initial:
-            found["at initialisation"] = np.array([cut_entropies(weight, shape) for weight in initial])
-        found["shuffled"] = np.concatenate(
-            [shuffled_cuts(weight, shape, shuffles, seed) for seed, weight in enumerate(trained)]
-        )
-        mean, std = gaussian_cuts(shape)
-        rows = []
-        top, unit = ceilings(shape), math.log(base)
-        for k in range(shape.sites - 1):
-            left = math.prod(shape.site_dims[: k + 1])
-            edge = [
-                (schmidt_values(w, shape, k + 1) > marchenko_pastur_edge(w.reshape(left, -1))).sum() for w in trained
-            ]
-            bar = "█" * round(12 * found["trained"][:, k].mean() / top[k])
-            entropies = [spread(values[:, k] / unit) for values in found.values()]
-            gaussian = f"{mean[k] / unit:.4g} ± {std[k] / unit:.2g}"
-            rows.append((str(k + 1), *entropies, gaussian, f"{top[k] / unit:.3f}", spread(edge), f"{bar:12}"))
-    unit_name = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
-    head = ("cut", *found, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
-    print_table(f"{model}, layer {name}, {shape.out_dims} x {shape.in_dims}, S in {unit_name}", head, rows)
-    figure, axes = new_figure(width=max(5, 1.2 * shape.sites))
-    plot_cuts(axes[0, 0], [str(k) for k in range(1, shape.sites)], found, mean, std, top).legend(fontsize=7)
+    with waiting(f"entropies of layer {name}"):
+        report = cut_report(trained, _dims(shape), initial, shuffles)
+    rows = []
+    for k, top in enumerate(report.ceiling):
+        bar = "█" * round(12 * report.entropies["trained"][:, k].mean() / top) if top > 0 else ""
+        entropies = [spread(values[:, k] / math.log(base)) for values in report.entropies.values()]
+        gaussian = f"{report.mean[k] / math.log(base):.4g} ± {report.std[k] / math.log(base):.2g}"
+        ceiling = f"{top / math.log(base):.3f}"
+        rows.append((str(k + 1), *entropies, gaussian, ceiling, spread(report.outliers[:, k]), f"{bar:12}"))
+    unit = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
+    head = ("cut", *report.entropies, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
+    dims = f"{report.shape.out_dims} x {report.shape.in_dims}"
+    print_table(f"{model}, layer {name}, {dims}, S in {unit}", head, rows)
+    figure, axes = new_figure(width=max(5, 1.2 * report.shape.sites))
+    cuts = [str(k + 1) for k in range(len(report.ceiling))]
+    plot_cuts(axes[0, 0], cuts, report.entropies, report.mean, report.std, report.ceiling).legend(fontsize=7)
     _save(figure, out, force)
     print(out)
 

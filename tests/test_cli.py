@@ -143,7 +143,7 @@ def test_entanglement_of_a_run_and_of_a_model(monkeypatch, capsys, folder, tmp_p
         assert "S in bits" in " ".join(text.split())
         assert "4.000" in text  # the ceiling, log2 of 16
         assert "█" in text
-    for layer, words in ((("--layer", 3), "0 (1), 1 (3), 2 (5)"), (("--layer", "3", "--shape", "2,2"), "OUT_DIMS:IN")):
+    for layer, words in ((("--layer", 3), "0 (1), 1 (3), 2 (5)"), (("--shape", "2,2"), "OUT_DIMS:IN")):
         code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", "model.pt", *layer, "--out", "x.png")
         assert code == 2
         assert words in err

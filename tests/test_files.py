@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.files import new_file, new_folder, new_hdf5, open_hdf5, read_csv, seal, write_csv
+from sshml.files import new_file, new_folder, new_hdf5, open_hdf5, read_columns, read_csv, seal, write_csv
 
 
 def names(folder):
@@ -142,3 +142,12 @@ def test_a_sealed_file_is_read_only_if_whole(tmp_path):
     (tmp_path / "a.h5").write_bytes(data)
     with pytest.raises(SSHMLError, match="differ from their checksum"), open_hdf5(tmp_path / "a.h5", "f", 1):
         pass
+
+
+def test_columns_of_the_rows_that_match(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"name": n, "value": v} for n, v in (("x", 1), ("y", 2.5), ("x", 3))])
+    found = read_columns(tmp_path / "a.csv", name="x")
+    assert found["value"].tolist() == [1, 3]
+    assert found["name"].tolist() == ["x", "x"]
+    with pytest.raises(SSHMLError, match="no row with name = z"):
+        read_columns(tmp_path / "a.csv", name="z")

@@ -25,11 +25,12 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert install_and_test.strip() + " || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_python_example(tmp_path):
-    (example,) = blocks("python")
-    out = run([sys.executable, "-c", example], tmp_path).stdout
-    assert out.count("[") == 2
-    assert len(example.strip().splitlines()) <= 11
+def test_python_examples(tmp_path):
+    chains, own = blocks("python")
+    assert run([sys.executable, "-c", chains], tmp_path).stdout.count("[") == 2
+    assert "nats" in run([sys.executable, "-c", own], tmp_path).stdout
+    for example in (chains, own):
+        assert len(example.strip().splitlines()) <= 11
 
 
 @pytest.mark.slow

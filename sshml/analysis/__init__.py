@@ -2,6 +2,7 @@
 
 from sshml.analysis.baselines import baselines
 from sshml.analysis.compressed import compress_run
+from sshml.analysis.cuts import CutReport, cut_report
 from sshml.analysis.entanglement import (
     cut_entropies,
     effective_rank,
@@ -18,6 +19,7 @@ from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_va
 from sshml.analysis.sweep import Sweep, bond_sweep, prune_sweep, rank_sweep, smallest_size
 
 __all__ = [
+    "CutReport",
     "Selection",
     "Sweep",
     "baselines",
@@ -25,6 +27,7 @@ __all__ = [
     "ceilings",
     "compress_run",
     "cut_entropies",
+    "cut_report",
     "effective_rank",
     "entanglement_entropy",
     "entropy_recorder",

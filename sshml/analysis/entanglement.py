@@ -38,11 +38,9 @@ def schmidt_values(weight, shape=None, cut=None, order=None):
     """
     if isinstance(weight, MPOLinear) and shape is None and order is None and isinstance(cut, int):
         return _mpo_values(weight, _left_sites(weight.shape, cut))
-    weight, shape, order = _tensorisable(weight, shape, order)
     if cut is None:
-        return torch.linalg.svdvals(weight).numpy()
-    sites = _left_sites(shape, cut)
-    return torch.linalg.svdvals(_unfolded(tensorised(weight, shape, order), sites)).numpy()
+        return torch.linalg.svdvals(_tensorisable(weight, shape, order)[0]).numpy()
+    return torch.linalg.svdvals(unfolded(weight, shape, cut, order)).numpy()
 
 
 def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
@@ -225,6 +223,20 @@ def _left_sites(shape, cut):
     if not 0 < len(sites) < shape.sites or not set(sites) <= set(range(shape.sites)):
         raise SSHMLError(f"cut {cut!r} is no part of the sites 0 to {shape.sites - 1}; name some, not all of them.")
     return sites
+
+
+def unfolded(weight, shape, cut, order=None):
+    """Return a weight as the matrix (sites on one side of a cut, the others), whose singular values are Schmidt values.
+
+    Args:
+        weight: as in `schmidt_values`.
+        shape: `MPOShape` or (out_dims, in_dims).
+        cut: as in `schmidt_values`, not None.
+        order: as in `schmidt_values`.
+    """
+    weight, shape, order = _tensorisable(weight, shape, order)
+    sites = _left_sites(shape, cut)
+    return _unfolded(tensorised(weight, shape, order), sites)
 
 
 def _unfolded(tensor, sites):

@@ -1,5 +1,6 @@
 """Any `nn.Module` in, a smaller `nn.Module` out."""
 
+from sshml.compression.budget import choose_bonds, keep_accuracy
 from sshml.compression.lowrank import LowRankLinear, truncated_svd
 from sshml.compression.model import LAYERS, compress, find_layer, linear_layers, n_bytes, n_parameters, tensorize
 from sshml.compression.mpo import MPOLinear
@@ -12,8 +13,10 @@ __all__ = [
     "MPOLinear",
     "MPOShape",
     "MaskedLinear",
+    "choose_bonds",
     "compress",
     "find_layer",
+    "keep_accuracy",
     "largest_weights",
     "linear_layers",
     "n_bytes",

@@ -342,6 +342,6 @@ def _square_figure(folder):
         bond = None if family == "dense" else int(cuts[0]["bond"][0])
         plot_cuts(ax, ["1", "2", "3", "4"], groups, mean, std, ceilings(SQUARE, bond))
         ax.set_title(f"1024 x 1024 layer, {'dense' if bond is None else f'MPO, D = {bond}'}", fontsize=10)
-        ax.set_ylim(0, 6.2)
-    axes[0, 1].legend(fontsize=8, loc="upper left")
+        ax.set_ylim(0, 7.4)
+    axes[0, 1].legend(fontsize=8, loc="upper left", ncols=2)
     return figure

@@ -25,7 +25,7 @@ LABELS = {"dense": "dense", "mpo": "MPO"}
 class Settings(Training):
     """Size of the run; the defaults are the quick one."""
 
-    epochs: int = 5
+    epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 2e-3
 

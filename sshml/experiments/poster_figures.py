@@ -114,7 +114,40 @@ def _fig4(folder):
 
 def _fig5(folder):
     figure, axes = new_figure(2, 3, width=4.4, height=3.3)
-    ax = axes[0, 0]
+    entropies = {
+        (view, when): _entropies(folder, view, when)
+        for view, when in (
+            *((view, "trained") for view in TITLES),
+            ("Gaussian", "mean - std"),
+            ("Gaussian", "mean + std"),
+        )
+    }
+    low, high = (entropies["Gaussian", f"mean {sign} std"][0] for sign in "-+")
+    gaussian = (low + high) / 2
+    _mpo_and_svd(axes[0, 0], folder)
+    trained = {title: entropies[view, "trained"] for view, title in TITLES.items()}
+    plot_cuts(axes[0, 1], CUTS, trained, gaussian, (high - low) / 2, np.append(ceilings(SHAPE), np.log(128)))
+    axes[0, 1].set_ylim(0, 7.5)
+    axes[0, 1].legend(fontsize=7, ncols=2, loc="upper left")
+    for view, color in zip(TITLES, COLORS, strict=False):
+        c = read_columns(folder / "fig5_training.csv", view=view, cut="2")
+        plot_band(axes[0, 2], c["epoch"], c["mean"], c["std"], TITLES[view], color)
+    axes[0, 2].axhline(gaussian[1], color="0.3", linewidth=1, label="Gaussian matrix")
+    axes[0, 2].set_xlabel("epoch")
+    axes[0, 2].set_ylabel("entropy of layer 1 at cut 2 (nats)")
+    axes[0, 2].legend(fontsize=7)
+    _vectors(axes[1, 0], folder)
+    _disorder(axes[1, 1], axes[1, 2], folder, gaussian)
+    return figure
+
+
+def _entropies(folder, view, when):
+    """Return entropies (member, cut in CUTS)."""
+    table = folder / "fig5_entropies.csv"
+    return np.stack([read_columns(table, view=view, when=when, cut=cut)["entropy"] for cut in CUTS], axis=1)
+
+
+def _mpo_and_svd(ax, folder):
     for view, color in (("random", COLORS[0]), ("density", COLORS[1])):
         mpo = read_columns(folder / "fig5_accuracy.csv", view=view)
         svd = read_columns(folder / "fig1.csv", view=view, method="svd")
@@ -126,51 +159,30 @@ def _fig5(folder):
     set_accuracy_axis(ax)
     ax.legend(fontsize=8)
 
-    ax = axes[0, 1]
-    trained = {
-        title: np.stack([
-            read_columns(folder / "fig5_entropies.csv", view=view, when="trained", cut=cut)["entropy"] for cut in CUTS
-        ], axis=1)
-        for view, title in TITLES.items()
-    }  # fmt: skip
-    low, high = (
-        np.array([float(read_columns(folder / "fig5_entropies.csv", when=when, cut=cut)["entropy"][0]) for cut in CUTS])
-        for when in ("mean - std", "mean + std")
-    )
-    top = np.append(ceilings(SHAPE), np.log(128))
-    plot_cuts(ax, CUTS, trained, (low + high) / 2, (high - low) / 2, top)
-    ax.set_ylim(0, 7)
-    ax.legend(fontsize=7, ncols=2, loc="upper left")
 
-    for view, color in zip(TITLES, COLORS, strict=False):
-        c = read_columns(folder / "fig5_training.csv", view=view, cut="2")
-        plot_band(axes[0, 2], c["epoch"], c["mean"], c["std"], TITLES[view], color)
-    axes[0, 2].axhline((low + high)[1] / 2, color="0.3", linewidth=1, label="Gaussian matrix")
-    axes[0, 2].set_xlabel("epoch")
-    axes[0, 2].set_ylabel("entropy of layer 1 at cut 2 (nats)")
-    axes[0, 2].legend(fontsize=7)
-
+def _vectors(ax, folder):
     for view, color in zip(SHOWN, COLORS, strict=False):
         c = read_columns(folder / "fig5_vectors.csv", view=view)
-        axes[1, 0].plot(c["value"], c["entropy"], ".", color=color, markersize=2, alpha=0.5, label=TITLES[view])
-    axes[1, 0].axhline(gaussian_entropy(16, 16), color="0.3", linewidth=1, label="Gaussian vector")
-    axes[1, 0].set_xscale("log")
-    axes[1, 0].set_xlabel("singular value of layer 1")
-    axes[1, 0].set_ylabel("entropy of its right vector, level | site (nats)")
-    axes[1, 0].legend(fontsize=7, markerscale=4, loc="lower left")
+        ax.plot(c["value"], c["entropy"], ".", color=color, markersize=2, alpha=0.5, label=TITLES[view])
+    ax.axhline(gaussian_entropy(16, 16), color="0.3", linewidth=1, label="Gaussian vector")
+    ax.set_xscale("log")
+    ax.set_xlabel("singular value of layer 1")
+    ax.set_ylabel("entropy of its right vector,\nlevel | site (nats)")
+    ax.legend(fontsize=7, markerscale=4, loc="lower left")
 
+
+def _disorder(left, right, folder, gaussian):
     table = read_columns(folder / "fig5_disorder.csv")
     strengths = np.unique(table["W"])
-    for cut, color, offset in (("2", COLORS[0], -0.1), ("out | in", COLORS[1], 0.1)):
+    names = [f"{w:g}" for w in strengths]
+    for cut, color, offset, value in (("2", COLORS[0], -0.1, gaussian[1]), ("out | in", COLORS[1], 0.1, gaussian[3])):
         groups = [table["entropy"][(table["W"] == w) & (table["cut"] == cut)] for w in strengths]
-        plot_groups(axes[1, 1], [f"{w:g}" for w in strengths], groups, color, offset, f"cut {cut}")
-    axes[1, 1].axhline((low + high)[1] / 2, color=COLORS[0], linewidth=1, linestyle=":", label="Gaussian, cut 2")
-    axes[1, 1].axhline((low + high)[3] / 2, color=COLORS[1], linewidth=1, linestyle=":", label="Gaussian, out | in")
-    axes[1, 1].set_xlabel("disorder strength $W$ of all hoppings")
-    axes[1, 1].set_ylabel("entropy of layer 1 (nats), random signs")
-    axes[1, 1].legend(fontsize=7)
+        plot_groups(left, names, groups, color, offset, f"cut {cut}")
+        left.axhline(value, color=color, linewidth=1, linestyle=":", label=f"Gaussian, cut {cut}")
+    left.set_ylabel("entropy of layer 1 (nats), random signs")
+    left.legend(fontsize=7)
     groups = [table["accuracy"][(table["W"] == w) & (table["cut"] == "2")] for w in strengths]
-    plot_groups(axes[1, 2], [f"{w:g}" for w in strengths], groups, COLORS[0])
-    axes[1, 2].set_xlabel("disorder strength $W$ of all hoppings")
-    axes[1, 2].set_ylabel("test accuracy, random signs")
-    return figure
+    plot_groups(right, names, groups, COLORS[0])
+    right.set_ylabel("test accuracy, random signs")
+    for ax in (left, right):
+        ax.set_xlabel("disorder strength $W$ of all hoppings")

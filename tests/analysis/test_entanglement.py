@@ -103,7 +103,7 @@ def test_a_product_has_no_entropy_and_local_rotations_change_none(weight):
     parts = [torch.randn(o, i, dtype=torch.float64) for o, i in zip(SHAPE.out_dims, SHAPE.in_dims, strict=True)]
     product = torch.kron(torch.kron(parts[0], parts[1]), parts[2])
     np.testing.assert_allclose(cut_entropies(product, SHAPE), 0, atol=1e-10)
-    rotation = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q
+    rotation = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q.contiguous()
     turned = torch.kron(rotation, torch.eye(6, dtype=torch.float64)) @ weight
     np.testing.assert_allclose(cut_entropies(turned, SHAPE), cut_entropies(weight, SHAPE), atol=1e-10)
 

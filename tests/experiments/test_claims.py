@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sshml.experiments.claims import Claim, measured
+from sshml.experiments.claims import Claim, measured, save_figures, summary
 
 
 def claim(values, holds=True):
@@ -22,3 +22,18 @@ def test_single_and_missing_measurements():
 @pytest.mark.parametrize(("holds", "word"), [(True, "holds"), (False, "does not hold"), (None, "measured")])
 def test_verdicts(holds, word):
     assert claim([1.0], holds).row()["verdict"] == word
+
+
+def test_summary_of_the_seeds():
+    assert summary(np.array([1.0, 3.0])) == {"mean": "2", "std": "1.414", "seeds": 2}
+    assert summary(np.array([1.0]))["std"] == "0"
+
+
+def test_figures_are_the_same_bytes_on_every_day(tmp_path):
+    from sshml.plotting import new_figure
+
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save_figures(tmp_path / folder, {"f": new_figure()[0]})
+    for name in ("f.png", "f.pdf"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

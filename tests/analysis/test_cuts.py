@@ -1,0 +1,42 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sshml.analysis import cut_entropies, cut_report, gaussian_cuts
+from sshml.errors import SSHMLError
+
+SHAPE = ((4, 4, 2), (4, 4, 4))
+
+
+def planted(seed):
+    """A random weight and one strong direction, a product over the sites."""
+    torch.manual_seed(seed)
+    product = torch.ones(1, 1)
+    for o, i in zip(*SHAPE, strict=True):
+        product = torch.kron(product, torch.randn(o, i) / math.sqrt(o * i))
+    return torch.randn(32, 64), 100 * product
+
+
+def test_one_planted_direction_is_one_outlier_at_every_cut():
+    noise, signal = planted(0)
+    report = cut_report([noise + signal, noise], SHAPE, initial=[noise])
+    assert report.outliers[0].tolist() == [1, 1]
+    assert (report.outliers[1] <= 1).all()  # the largest value of a random matrix lies at the edge
+    for name in ("trained", "at initialisation", "shuffled"):
+        assert report.entropies[name].shape[1] == 2
+    np.testing.assert_allclose(report.entropies["at initialisation"][0], cut_entropies(noise, SHAPE))
+    mean, std = gaussian_cuts(SHAPE)
+    assert (abs(report.entropies["shuffled"][5:] - mean) < 5 * std).all()
+    assert (report.entropies["trained"][0] < mean - 5 * std).all()
+    np.testing.assert_allclose(report.ceiling, np.log([16, 8]))
+
+
+def test_shape_is_balanced_if_not_given():
+    assert cut_report([torch.randn(6, 8)]).shape.sites == 2
+
+
+def test_too_few_shuffles():
+    with pytest.raises(SSHMLError, match="at least 2"):
+        cut_report([torch.randn(6, 8)], shuffles=1)
