@@ -205,6 +205,7 @@ def compress(
 
     sizes = {"svd": {"rank": rank}, "mpo": {"max_bond": max_bond}, "prune": {"keep": keep}}
     size = _choose("method", method, sizes)
+    _refuse_idle(method, {"shape": shape} | sizes["svd"] | sizes["mpo"] | sizes["prune"], {"mpo": ["shape"]}, size)
     if None in size.values():
         raise SSHMLError(f"method {method} needs --{next(iter(size)).replace('_', '-')}.")
     if method == "mpo":
@@ -242,6 +243,7 @@ def sweep(
     from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
     from sshml.files import refuse_existing, write_csv
 
+    _refuse_idle(method, {"shape": shape}, {"mpo": ["shape"]})
     by_bond = functools.partial(bond_sweep, shape=_dims(shape))
     measure = _choose("method", method, {"svd": rank_sweep, "mpo": by_bond, "prune": prune_sweep})
     _refuse_same(out, run, data, plot)
@@ -334,7 +336,7 @@ def entanglement(
     from sshml.analysis import cut_report
     from sshml.plotting import new_figure, plot_cuts
 
-    if not base > 1:
+    if not 1 < base < math.inf:
         raise SSHMLError(f"--base is {base}; expected a number above 1.")
     _refuse_same(out, model)
     _refuse_figure(out, force)
@@ -449,11 +451,11 @@ def _load(path):
 
 def _weights(path, layer):
     """Return (name of a linear layer, its weight in every network, its initial weights or []), from a file."""
-    import zipfile
+    import h5py
 
     from sshml.compression import MPOLinear, find_layer
 
-    if path.is_file() and zipfile.is_zipfile(path):  # what torch.save writes
+    if path.is_file() and not h5py.is_hdf5(path):
         return _weights_of_state(path, layer)
     run = _load(path)
     name = find_layer(run.model(), _layer(layer))
@@ -472,18 +474,23 @@ def _weights_of_state(path, layer):
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
-    except (AttributeError, EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise SSHMLError(f"{path} is no state_dict of tensors ({str(error).splitlines()[0]}).") from None
-    names = [
-        name.removesuffix(".weight") for name, tensor in state.items() if name.endswith("weight") and tensor.ndim == 2
-    ]
+    except (AttributeError, EOFError, KeyError, OSError, RuntimeError, ValueError, pickle.UnpicklingError):
+        raise SSHMLError(
+            f"{path} is no run file and no state_dict of tensors; save one by torch.save(model.state_dict(), ...)."
+        ) from None
+    weights = {
+        name.removesuffix(".weight"): tensor.float() if tensor.itemsize < 4 else tensor
+        for name, tensor in state.items()
+        if isinstance(name, str) and f".{name}".endswith(".weight") and tensor.ndim == 2 and tensor.is_floating_point()
+    }
+    names = list(weights)
     layer = _layer(layer)
     if isinstance(layer, int) and -len(names) <= layer < len(names):
         layer = names[layer]
     if layer not in names:
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
         raise SSHMLError(f"{path} has no linear layer {layer!r}; it has {known}.")
-    return layer, [state[f"{layer}.weight" if layer != "weight" else "weight"]], []
+    return layer, [weights[layer]], []
 
 
 def _dims(text):
@@ -521,6 +528,13 @@ def _choose(what, name, choices):
     if name not in choices:
         raise SSHMLError(f"{what} {name!r} is unknown; choose one of {', '.join(choices)}.")
     return choices[name]
+
+
+def _refuse_idle(method, given, options, size=()):
+    """Raise where an option was given that the method does not use."""
+    for name, value in given.items():
+        if value is not None and name not in (*size, *options.get(method, ())):
+            raise SSHMLError(f"--{name.replace('_', '-')} has no meaning for the method {method}; leave it out.")
 
 
 def _layer(text):

@@ -140,5 +140,5 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
     ax.set_xticks(place, names)
     ax.set_xlabel("cut (sites on the left)")
     ax.set_ylabel("entanglement entropy $S$ (nats)")
-    ax.set_ylim(0, 1.12 * max(ceiling))
+    ax.set_ylim(0, 1.12 * max(ceiling) or 1)
     return ax

@@ -147,9 +147,13 @@ def test_entanglement_of_a_run_and_of_a_model(monkeypatch, capsys, folder, tmp_p
         code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", "model.pt", *layer, "--out", "x.png")
         assert code == 2
         assert words in err
-    code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", "pickled.pt", "--out", "x.png")
-    assert code == 2
-    assert "no state_dict of tensors" in err
+    torch.save({"in_proj_weight": torch.ones(3, 3), 0: torch.ones(3, 3)}, tmp_path / "odd.pt")
+    for name, words in (("pickled.pt", "no state_dict of tensors"), ("odd.pt", "it has none")):
+        code, _, err = call(monkeypatch, capsys, tmp_path, "entanglement", name, "--out", "x.png")
+        assert code == 2
+        assert words in err
+    torch.save({"weight": torch.randn(1, 7).half()}, tmp_path / "half.pt")
+    assert call(monkeypatch, capsys, tmp_path, "entanglement", "half.pt", "--out", "h.png")[0] == 0
     assert not (tmp_path / "x.png").exists()
 
 
@@ -219,6 +223,9 @@ BAD = {
     "images of nothing": (("reproduce", "phases", "--full"), "for fc2, lenet5 and entanglement"),
     "no images": (("reproduce", "fc2", "--root", "nowhere"), "holds no train-images-idx3-ubyte"),
     "no bond": (("compress", "run.h5", "x.h5", "--method", "mpo"), "--max-bond"),
+    "idle rank": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "2", "--rank", "3"), "no meaning"),
+    "idle shape": (("sweep", "run.h5", "chains.h5", "--shape", "2,4:8,8", "--out", "x.csv"), "no meaning"),
+    "grown": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "99"), "choose a smaller size"),
     "bond 0": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "0"), "choose 1 to"),
     "dims": (("entanglement", "run.h5", "--shape", "2,2:8,8", "--out", "x.png"), "multiply to 4 but the layer has 8"),
     "dims in words": (("entanglement", "run.h5", "--shape", "two", "--out", "x.png"), "OUT_DIMS:IN_DIMS"),

@@ -15,8 +15,8 @@ def compress_run(run, layer=0, method="svd", **size):
     Args:
         run: the `Run`, which is left as it is.
         layer: as in `sshml.compression.compress`.
-        method: "svd" or "prune".
-        **size: rank=... or keep=..., and allow_growth=True.
+        method: "svd", "mpo" or "prune".
+        **size: as in `sshml.compression.compress`.
 
     Raises:
         SSHMLError: as `compress`.

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from sshml.analysis.entanglement import cut_entropies, unfolded
+from sshml.analysis.entanglement import as_weight, cut_entropies, unfolded
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, shuffled_cuts
 from sshml.analysis.spectrum import outliers
 from sshml.compression.shape import as_shape
@@ -17,7 +17,7 @@ class CutReport:
 
     `entropies` {"trained", "at initialisation" where known, "shuffled": (member, cut)}; `mean`, `std` (cut) of a
     Gaussian weight; `ceiling` (cut), the largest possible entropy; `outliers` (member, cut): Schmidt values above the
-    Marchenko-Pastur edge of the unfolded weight.
+    Marchenko-Pastur edge of the unfolded weight (with a padded shape its zeros count, and the edge is a guide only).
     """
 
     shape: object
@@ -32,7 +32,7 @@ def cut_report(weights, shape=None, initial=(), shuffles=5):
     """Return the `CutReport` of the weights of one layer in several networks.
 
     Args:
-        weights: tensors (out, in), one per network.
+        weights: layers or tensors (out, in), one per network.
         shape: `MPOShape` or (out_dims, in_dims); the automatic one if None.
         initial: the weights before training, where known.
         shuffles: shuffled copies of each weight, at least 2.
@@ -42,11 +42,14 @@ def cut_report(weights, shape=None, initial=(), shuffles=5):
     """
     if shuffles < 2:
         raise SSHMLError(f"shuffles is {shuffles}; expected at least 2.")
+    weights, initial = [as_weight(weight) for weight in weights], [as_weight(weight) for weight in initial]
+    if not weights:
+        raise SSHMLError("there are no weights; give one per network.")
     shape = as_shape(shape, *weights[0].shape)
     entropies = {"trained": np.array([cut_entropies(weight, shape) for weight in weights])}
-    if len(initial):
+    if initial:
         entropies["at initialisation"] = np.array([cut_entropies(weight, shape) for weight in initial])
     shuffled = [shuffled_cuts(weight, shape, shuffles, seed) for seed, weight in enumerate(weights)]
     entropies["shuffled"] = np.concatenate(shuffled)
     found = [[outliers(unfolded(weight, shape, cut)) for cut in range(1, shape.sites)] for weight in weights]
-    return CutReport(shape, entropies, *gaussian_cuts(shape), ceilings(shape), np.array(found))
+    return CutReport(shape, entropies, *gaussian_cuts(shape, weights[0].shape), ceilings(shape), np.array(found))

@@ -5,13 +5,15 @@ a cut are the singular values of W reshaped to (legs on one side, legs on the ot
 """
 
 import math
+import numbers
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import nn
 
 from sshml.compression import MPOLinear
-from sshml.compression.layer import check_weight
+from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.mpo import tensorised
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
@@ -36,7 +38,7 @@ def schmidt_values(weight, shape=None, cut=None, order=None):
     >>> schmidt_values(np.eye(4), ((2, 2), (2, 2)), cut=1), schmidt_values(np.eye(4)).tolist()
     (array([2., 0., 0., 0.]), [1.0, 1.0, 1.0, 1.0])
     """
-    if isinstance(weight, MPOLinear) and shape is None and order is None and isinstance(cut, int):
+    if _is_own(weight, shape, order) and isinstance(cut, (int, np.integer)) and not isinstance(cut, bool):
         return _mpo_values(weight, _left_sites(weight.shape, cut))
     if cut is None:
         return torch.linalg.svdvals(_tensorisable(weight, shape, order)[0]).numpy()
@@ -48,7 +50,7 @@ def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
 
     Args:
         schmidt_values: array (..., value), not necessarily normalised.
-        base: of the logarithm; nats by default, 2 for bits.
+        base: of the logarithm, above 1; nats by default, 2 for bits.
         alpha: Renyi order: S_a = ln(sum p^a) / (1 - a); 1 is von Neumann's entropy, inf the min-entropy -ln max p.
 
     Returns:
@@ -57,24 +59,34 @@ def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
     >>> float(entanglement_entropy([1.0, 1.0, 1.0, 1.0], base=2))
     2.0
     """
-    if not base > 0 or base == 1:
-        raise SSHMLError(f"base {base!r} makes no logarithm; choose a positive number other than 1.")
+    log_base = _log(base)
     if not alpha >= 0:
         raise SSHMLError(f"alpha {alpha!r} is no Renyi order; choose a number of at least 0.")
-    values = np.asarray(schmidt_values, dtype=np.float64)
-    largest = np.abs(values).max(axis=-1, keepdims=True, initial=0)
-    squares = (values / np.where(largest > 0, largest, 1)) ** 2  # scaled first: squares of 1e-200 underflow
+    values = np.asarray(schmidt_values)
+    if values.dtype.kind not in "fiu":
+        raise SSHMLError(f"Schmidt values are {values.dtype}; expected real numbers.")
+    values = np.abs(values.astype(np.float64))
+    largest = values.max(axis=-1, keepdims=True, initial=0)
+    squares = (values / np.where(largest == 0, 1, largest)) ** 2  # scaled first: squares of 1e-200 underflow
     total = squares.sum(-1, keepdims=True)
-    p = squares / np.where(total > 0, total, 1)
-    with np.errstate(divide="ignore"):
-        logs = np.where(p > 0, np.log(np.where(p > 0, p, 1)), 0)
-    if alpha == 1:
+    p = squares / np.where(total == 0, 1, total)
+    logs = np.log(p, out=np.zeros_like(p), where=p > 0)
+    if abs(alpha - 1) < 1e-9:
         entropy = -(p * logs).sum(-1)
     elif math.isinf(alpha):
-        entropy = -logs.min(-1, initial=0, where=p == p.max(-1, keepdims=True))
+        entropy = -np.log(p.max(-1, initial=0), out=np.zeros(p.shape[:-1]), where=total[..., 0] > 0)
     else:
-        entropy = np.log(np.where(p > 0, np.where(p > 0, p, 1) ** alpha, 0).sum(-1)) / (1 - alpha)
-    return np.maximum(entropy, 0) / math.log(base)
+        powers = np.where(p > 0, alpha * logs, -np.inf)
+        entropy = np.where(total[..., 0] > 0, logsumexp(powers, axis=-1), 0) / (1 - alpha)
+    entropy = np.where(np.isnan(p).any(-1), np.nan, entropy)
+    return np.maximum(entropy, 0) / log_base
+
+
+def _log(base):
+    """Return ln(base), or raise where it is no base of a logarithm."""
+    if isinstance(base, bool) or not isinstance(base, numbers.Real) or not 1 < base < math.inf:
+        raise SSHMLError(f"base {base!r} makes no logarithm; choose a number above 1.")
+    return math.log(base)
 
 
 def effective_rank(schmidt_values):
@@ -86,7 +98,7 @@ def cut_entropies(weight, shape=None, order=None, base=math.e):
     """Return the von Neumann entropy at every cut between neighbouring sites, shape (cut).
 
     Faster than through `schmidt_values`: the eigenvalues of the smaller Gram matrix, in the weight's own precision
-    (float32 is right to about 1e-6, small Schmidt values carrying no entropy).
+    (float32 is right to about 1e-5 nats, small Schmidt values carrying no entropy).
 
     Args:
         weight: as in `schmidt_values`.
@@ -94,12 +106,13 @@ def cut_entropies(weight, shape=None, order=None, base=math.e):
         order: as in `schmidt_values`.
         base: of the logarithm.
     """
-    if isinstance(weight, MPOLinear) and shape is None and order is None:
+    log_base = _log(base)
+    if _is_own(weight, shape, order):
         cuts = range(1, weight.shape.sites)
         return np.array([entanglement_entropy(schmidt_values(weight, cut=cut), base) for cut in cuts])
-    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True)
+    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True, shaped=True)
     tensor = tensorised(weight, shape, order)
-    return np.array([_gram_entropy(tensor, range(cut)) for cut in range(1, shape.sites)]) / math.log(base)
+    return np.array([_gram_entropy(tensor, range(cut)) for cut in range(1, shape.sites)]) / log_base
 
 
 def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
@@ -115,7 +128,9 @@ def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
         order: of the neurons, as in `schmidt_values`.
         base: of the logarithm.
     """
-    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True)
+    log_base = _log(base)
+    orderings = [[int(site) for site in ordering] for ordering in orderings]
+    weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True, shaped=True)
     tensor = tensorised(weight, shape, order)
     known, everything = {}, frozenset(range(shape.sites))
 
@@ -129,9 +144,9 @@ def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
 
     for ordering in orderings:
         if sorted(ordering) != list(range(shape.sites)):
-            raise SSHMLError(f"{list(ordering)} is no ordering of the sites 0 to {shape.sites - 1}.")
+            raise SSHMLError(f"{ordering} is no ordering of the sites 0 to {shape.sites - 1}.")
     rows = [[entropy(ordering[:cut]) for cut in range(1, shape.sites)] for ordering in orderings]
-    return np.array(rows).reshape(len(rows), shape.sites - 1) / math.log(base)
+    return np.array(rows).reshape(len(rows), shape.sites - 1) / log_base
 
 
 def entropy_recorder(layers, every=1):
@@ -145,6 +160,8 @@ def entropy_recorder(layers, every=1):
     Returns:
         The callback; its attribute `entropies` is {name: list of arrays (member, cut)} and `epochs` their epochs.
     """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise SSHMLError(f"every is {every!r}; expected an integer of at least 1.")
 
     @torch.no_grad()
     def record(epoch, stacked):
@@ -165,7 +182,7 @@ def entropy_recorder(layers, every=1):
 
 def _entropies_of(weight, shape):
     if shape is None:
-        return np.array([_matrix_entropy(weight)])
+        return np.array([_matrix_entropy(check_weight(weight))])
     return cut_entropies(weight, shape)
 
 
@@ -182,7 +199,9 @@ def vector_entropies(weight, shape, count=None):
     Returns:
         (values (vector), entropies of the left vectors (vector, cut), of the right vectors (vector, cut)).
     """
-    weight, shape, _ = _tensorisable(weight, shape, None)
+    weight, shape, _ = _tensorisable(weight, shape, None, shaped=True)
+    if shape.pad:
+        raise SSHMLError("singular vectors have no cuts with a padded shape; choose dims that multiply to the layer.")
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
 
     def entropies(vectors, dims):
@@ -195,20 +214,33 @@ def vector_entropies(weight, shape, count=None):
     return s[:count].numpy(), entropies(u.T[:count], shape.out_dims), entropies(vh[:count], shape.in_dims)
 
 
-def _tensorisable(weight, shape, order, keep_dtype=False):
-    """Return (detached CPU weight, `MPOShape` or None, order)."""
-    if isinstance(weight, MPOLinear):
-        shape, order = shape or weight.shape, order or weight.order
+def _is_own(weight, shape, order):
+    """Return whether an MPO is asked for in its own form, without padding that its cores could have filled."""
+    return isinstance(weight, MPOLinear) and shape is None and order is None and not weight.shape.pad
+
+
+def as_weight(weight):
+    """Return a layer, dense or compressed, a tensor or an array as a detached weight (out, in) on the CPU."""
+    if isinstance(weight, CompressedLinear):
         weight = weight.to_weight()
-    elif isinstance(weight, nn.Linear):
-        weight = weight.weight
-    elif not isinstance(weight, torch.Tensor):
-        weight = torch.as_tensor(np.asarray(weight))
-        weight = weight if weight.is_floating_point() else weight.double()
+    elif not isinstance(weight, (nn.Linear, torch.Tensor)):
+        array = np.asarray(weight)
+        if array.dtype.kind not in "fiu":
+            raise SSHMLError(f"the weight is an array of {array.dtype}; expected real numbers.")
+        single = array.dtype == np.float32
+        weight = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32 if single else np.float64))
     weight = check_weight(weight).cpu()
     if weight.ndim != 2:
         raise SSHMLError(f"the weight has shape {tuple(weight.shape)}; expected one matrix (out, in).")
-    shape = None if shape is None else as_shape(shape, *weight.shape)
+    return weight
+
+
+def _tensorisable(weight, shape, order, keep_dtype=False, shaped=False):
+    """Return (weight, `MPOShape` or None, order)."""
+    if isinstance(weight, MPOLinear):
+        shape, order = shape or weight.shape, order or weight.order
+    weight = as_weight(weight)
+    shape = None if shape is None and not shaped else as_shape(shape, *(weight.shape if shape is not None else ()))
     return weight if keep_dtype else weight.double(), shape, order
 
 
@@ -219,7 +251,10 @@ def _left_sites(shape, cut):
         if not 1 <= cut < shape.sites:
             raise SSHMLError(f"cut {cut} is out of range; choose 1 to {shape.sites - 1} for {shape.sites} sites.")
         return range(cut)
-    sites = sorted(set(cut)) if isinstance(cut, (list, tuple, set, frozenset, range)) else []
+    listed = isinstance(cut, (list, tuple, set, frozenset, range)) and all(
+        isinstance(k, (int, np.integer)) for k in cut
+    )
+    sites = sorted(set(cut)) if listed else []
     if not 0 < len(sites) < shape.sites or not set(sites) <= set(range(shape.sites)):
         raise SSHMLError(f"cut {cut!r} is no part of the sites 0 to {shape.sites - 1}; name some, not all of them.")
     return sites

@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import eigvalsh_tridiagonal
 from scipy.special import digamma, gammaln
 
-from sshml.analysis.entanglement import cut_entropies, entanglement_entropy
+from sshml.analysis.entanglement import as_weight, cut_entropies, entanglement_entropy
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
@@ -115,9 +115,18 @@ def ceilings(shape, max_bond=None):
     return np.log(np.array(as_shape(shape).bonds(max_bond), dtype=float))
 
 
-def gaussian_cuts(shape):
-    """Return (mean, standard deviation) of the entropy of a Gaussian weight at each cut, each of shape (cut)."""
+def gaussian_cuts(shape, size=None):
+    """Return (mean, standard deviation) of the entropy of a Gaussian weight at each cut, each of shape (cut).
+
+    Args:
+        shape: `MPOShape` or (out_dims, in_dims).
+        size: (out, in) of a layer smaller than a padded shape; then both are over 50 sampled weights.
+    """
     shape = as_shape(shape)
+    if size is not None and tuple(size) != (shape.out_features, shape.in_features):
+        generator = torch.Generator().manual_seed(0)
+        found = np.stack([cut_entropies(torch.randn(*size, generator=generator), shape) for _ in range(50)])
+        return found.mean(0), found.std(0, ddof=1)
     sides = [(math.prod(shape.site_dims[:cut]), math.prod(shape.site_dims[cut:])) for cut in range(1, shape.sites)]
     return np.array([gaussian_entropy(*s) for s in sides]), np.array([gaussian_spread(*s, draws=50) for s in sides])
 
@@ -127,7 +136,9 @@ def shuffled_cuts(weight, shape, draws=5, seed=0, order=None):
 
     What is left is the distribution of the entries; a difference to `gaussian_cuts` is due to heavy tails.
     """
-    weight = torch.as_tensor(weight.to_weight() if hasattr(weight, "to_weight") else weight).detach().cpu()
+    if draws < 1:
+        raise SSHMLError(f"draws is {draws}; expected at least 1.")
+    weight = as_weight(weight)
     generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(draws):

@@ -163,8 +163,12 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
     Raises:
         SSHMLError: no such layer, a shape that does not fit, bonds out of range.
     """
+    if not hasattr(run, "models"):
+        raise SSHMLError(f"got a {type(run).__name__}; bond_sweep needs a Run, as `fit` and `load_run` return it.")
     name = find_layer(run.model(), layer)
     dense = run.model().get_submodule(name)
+    if not isinstance(dense, nn.Linear):
+        raise SSHMLError(f"layer {name!r} is a {type(dense).__name__}; a sweep starts from a dense layer.")
     shape = as_shape(shape, dense.out_features, dense.in_features)
     full = max(shape.bonds())
     if bonds is None:

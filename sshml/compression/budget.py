@@ -12,8 +12,8 @@ from sshml.compression.mpo import tensorised
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
-CLOSE = 0.99
-"""Share of a budget that is used whenever integers allow."""
+CLOSE, WORSE = 0.99, 2.0
+"""Share of a budget that is used where integers allow it, unless that costs more than so many times the least loss."""
 EXHAUSTIVE = 50_000
 """Combinations up to which all are tried where pairwise moves do not use the budget."""
 
@@ -26,9 +26,10 @@ def choose_bonds(weight, shape, budget=None, tolerance=None, order=None):
     per parameter; then the bonds of every pair of cuts are traded against each other until nothing improves.
 
     Args:
-        weight: tensor (..., out, in), or an `nn.Linear`; of several weights the mean loss counts.
+        weight: tensor (..., out, in), or an `nn.Linear`; of several weights the mean relative loss counts.
         shape: `MPOShape` or (out_dims, in_dims).
-        budget: numbers in the cores; at least 99 % of it is used where integers allow.
+        budget: numbers in the cores; at least 99 % of it is used where integers allow, unless that would double the
+            loss.
         tolerance: relative error ||W - MPO|| / ||W|| that the bound may reach.
         order: as in `MPOLinear`.
 
@@ -95,6 +96,8 @@ def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
 def _losses(weight, shape, order):
     """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists."""
     weights = weight.reshape(-1, *weight.shape[-2:])
+    if not len(weights):
+        raise SSHMLError(f"the weights have shape {tuple(weight.shape)}; expected at least one.")
     losses = []
     for cut in range(1, shape.sites):
         rows = math.prod(shape.site_dims[:cut])
@@ -142,15 +145,31 @@ class _Problem:
     def within_budget(self, budget):
         start = self.grow((1,) * len(self.full), lambda _: False, lambda bonds: self.cost(bonds) <= budget)
 
-        def rank(bonds):  # a budget that is used first, then the loss
-            return self.cost(bonds) < CLOSE * budget, self.loss(bonds)
+        def allowed(bonds):
+            return self.cost(bonds) <= budget
 
-        best = self.trade(start, rank, lambda bonds: self.cost(bonds) <= budget, largest=True)
-        if rank(best)[0] and self.cost(self.full) > budget and math.prod(self.full[:-1]) <= EXHAUSTIVE:
-            for first in itertools.product(*(range(1, bond + 1) for bond in self.full[:-1])):
-                found = self.extreme((*first, 1), len(first), lambda bonds: self.cost(bonds) <= budget, largest=True)
-                best = min(best, found or best, key=rank)
-        return best
+        def by_loss(bonds):
+            return self.loss(bonds), -self.cost(bonds)
+
+        best = self.trade(start, by_loss, allowed, largest=True)
+        if math.prod(self.full[:-1]) <= EXHAUSTIVE:
+            best = min([best, *self.every(allowed)], key=by_loss)
+        most = WORSE * self.loss(best) + 1e-12
+
+        def by_use(bonds):
+            return self.cost(bonds) < CLOSE * budget, self.loss(bonds) > most, self.loss(bonds)
+
+        used = self.trade(best, by_use, allowed, largest=True)
+        if by_use(used)[0] and self.cost(self.full) > budget and math.prod(self.full[:-1]) <= EXHAUSTIVE:
+            used = min([used, *self.every(allowed)], key=by_use)
+        return used if self.loss(used) <= most else best
+
+    def every(self, allowed):
+        """Yield all bonds whose last one is as large as allowed."""
+        for first in itertools.product(*(range(1, bond + 1) for bond in self.full[:-1])):
+            found = self.extreme((*first, 1), len(first), allowed, largest=True)
+            if found:
+                yield found
 
     def within_loss(self, most):
         allowed = lambda bonds: self.loss(bonds) <= most + 1e-15  # noqa: E731

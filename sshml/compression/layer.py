@@ -71,9 +71,11 @@ class CompressedLinear(nn.Module, abc.ABC):
         dense = sum(tensor.nbytes for tensor in layer.parameters())
         if self.n_bytes > dense and not allow_growth:
             raise SSHMLError(
-                f"{self} stores {self.n_bytes} bytes, more than the {dense} of the dense layer; choose a smaller size"
-                " or pass allow_growth=True."
+                f"this {type(self).__name__} would store {self.n_bytes} bytes, the dense layer {dense}; choose a"
+                " smaller size or pass allow_growth=True."
             )
+        for parameter in self.parameters():
+            parameter.requires_grad_(layer.weight.requires_grad)
         if layer.bias is not None:
             self.bias.data.copy_(layer.bias.detach())
             self.bias.requires_grad_(layer.bias.requires_grad)

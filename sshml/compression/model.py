@@ -80,11 +80,15 @@ def tensorize(model, shapes, max_bond, orders=None):
     bonds = max_bond if isinstance(max_bond, dict) else dict.fromkeys(shapes, max_bond)
     if set(bonds) != set(shapes):
         raise SSHMLError(f"max_bond names the layers {list(bonds)} and shapes {list(shapes)}; they must agree.")
+    if not set(orders or {}) <= set(shapes):
+        raise SSHMLError(f"orders names the layers {list(orders)} and shapes {list(shapes)}; name them alike.")
 
     def fresh(dense, layer):
         bias, order = dense.bias is not None, (orders or {}).get(layer)
         like = {"device": dense.weight.device, "dtype": dense.weight.dtype}
-        return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, order, **like)
+        return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, order, **like).train(
+            dense.training
+        )
 
     return _replace(model, list(shapes), fresh)
 

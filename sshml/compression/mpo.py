@@ -43,7 +43,7 @@ class MPOLinear(CompressedLinear):
         bonds = (1, *self.shape.bonds(max_bond), 1)
         dims = zip(bonds, self.shape.out_dims, self.shape.in_dims, bonds[1:], strict=False)
         self.cores = nn.ParameterList(torch.empty(d, device=device, dtype=dtype) for d in dims)
-        out_order, in_order = order or (None, None)
+        out_order, in_order = _both_orders(order)
         self.register_buffer("out_position", _order_buffer(out_order, out_features, "outputs", device, inverse=True))
         self.register_buffer("in_order", _order_buffer(in_order, in_features, "inputs", device))
         self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
@@ -63,7 +63,8 @@ class MPOLinear(CompressedLinear):
         """Return the layer with its weight decomposed and truncated by quimb; exact at full bonds.
 
         Truncation runs through the cuts from left to right, each optimal for what is left: the squared error is at
-        most the sum over cuts of the dropped squared Schmidt values (Oseledets 2011, theorem 2.2).
+        most the sum over cuts of the dropped squared Schmidt values (Oseledets 2011, theorem 2.2). Bonds alone are cut
+        through Gram matrices (`method="svd:eig"`), in float64 where the error is small; a cutoff takes plain SVDs.
 
         Args:
             layer: the `nn.Linear`, which is left as it is.
@@ -96,9 +97,14 @@ class MPOLinear(CompressedLinear):
         if mpo.cyclic:
             raise SSHMLError("the operator is periodic; an MPOLinear has open ends.")
         cores = _cores_of(mpo)
+        if not all(core.is_floating_point() for core in cores):
+            raise SSHMLError(f"the operator is {cores[0].dtype}; an MPOLinear needs real floating-point cores.")
         dims = tuple(tuple(int(core.shape[leg]) for core in cores) for leg in (1, 2))
         in_features, out_features = in_features or math.prod(dims[1]), out_features or math.prod(dims[0])
         shape = MPOShape(*dims, pad=(math.prod(dims[0]), math.prod(dims[1])) != (out_features, in_features))
+        if any(core.shape[3] > bond for core, bond in zip(cores, shape.bonds(), strict=False)):
+            exact = mpo.canonicalize(0)  # two sweeps leave no bond above the exact rank
+            cores = _cores_of(exact.canonicalize(exact.L - 1))
         twin = nn.Linear(in_features, out_features, bias is not None, device="meta")
         new = cls._of_cores(cores, twin, shape, order)
         if bias is not None:
@@ -115,8 +121,9 @@ class MPOLinear(CompressedLinear):
         return new
 
     def _set_cores(self, cores):
-        """Take cores of any bonds over, as they are."""
-        self.cores = nn.ParameterList(nn.Parameter(core.detach().clone().contiguous()) for core in cores)
+        """Take cores of any bonds over, as they are; the parameters stay the same objects."""
+        for parameter, core in zip(self.cores, cores, strict=True):
+            parameter.data = core.detach().clone().contiguous()
         self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
 
     @property
@@ -152,6 +159,8 @@ class MPOLinear(CompressedLinear):
 
     def forward(self, x):
         """Return W x + b, contracted in the cheapest way for the size of the batch."""
+        if x.shape[-1] != self.in_features:
+            raise SSHMLError(f"the inputs have {x.shape[-1]} features; this MPOLinear takes {self.in_features}.")
         if self.in_order is not None:
             x = x.index_select(-1, self.in_order)
         if self.shape.in_features > self.in_features:
@@ -180,7 +189,7 @@ class MPOLinear(CompressedLinear):
         return qtn.MatrixProductOperator(arrays, shape="ludr")
 
     def canonicalize(self, site=0):
-        """Gauge the cores so that those left and right of a site are isometries; the weight stays the same.
+        """Gauge the cores, in place, so that those left and right of a site are isometries; the weight stays the same.
 
         Args:
             site: 0 ... sites - 1; it carries the Frobenius norm of the weight.
@@ -190,27 +199,48 @@ class MPOLinear(CompressedLinear):
         """
         if not 0 <= site < self.shape.sites:
             raise SSHMLError(f"site {site} is out of range; choose 0 to {self.shape.sites - 1}.")
+        self._refuse_half()
         self._set_cores(_cores_of(self.to_quimb().canonicalize(site)))
         return self
 
     def compress(self, max_bond=None, cutoff=0.0):
         """Return the layer with smaller bonds, each cut truncated optimally in canonical form; see `from_dense`."""
         _check_cutoff(cutoff)
+        self._refuse_half()
         bonds = self.shape.bonds(max_bond)
+        if self.shape.pad:  # what the cores hold beyond the layer must not count
+            cores = decompose(tensorised(self.to_weight().detach(), self.shape, self.order), self.shape, bonds, cutoff)
+        else:
+            cores = self._truncated(bonds, cutoff)
+        new = self._of_cores(cores, self, self.shape, self.order)
+        for core, old in zip(new.cores, self.cores, strict=True):
+            core.requires_grad_(old.requires_grad)
+        if self.bias is not None:
+            new.bias.data.copy_(self.bias.detach())
+            new.bias.requires_grad_(self.bias.requires_grad)
+        return new.train(self.training)
+
+    def _truncated(self, bonds, cutoff):
+        """Return cores of smaller bonds, by quimb."""
         mpo = self.to_quimb()
         mpo.right_canonicalize_()
         total = float(mpo[0].norm())
+        if total == 0:
+            return _zero_cores(self.shape, bonds, self.cores[0].detach())
         for site, bond in enumerate(bonds):
             mpo.left_compress_site(site, max_bond=bond, **_split_options(cutoff, len(bonds), total))
-        new = self._of_cores(balance(_cores_of(mpo)), self, self.shape, self.order)
-        if self.bias is not None:
-            new.bias.data.copy_(self.bias.detach())
-        return new.train(self.training)
+        return balance(_cores_of(mpo))
+
+    def _refuse_half(self):
+        if self.cores[0].dtype not in (torch.float32, torch.float64):
+            raise SSHMLError(
+                f"the cores are {self.cores[0].dtype}; convert the layer with .float() or .double() first."
+            )
 
 
 def tensorised(weight, shape, order=None):
     """Return a weight (out, in) as the tensor (o_1 i_1, ..., o_n i_n) of a shape, in an order, padded with zeros."""
-    out_order, in_order = order or (None, None)
+    out_order, in_order = _both_orders(order)
     if out_order is not None:
         weight = weight[as_permutation(out_order, weight.shape[0], "outputs").to(weight.device)]
     if in_order is not None:
@@ -231,27 +261,48 @@ def decompose(tensor, shape, max_bond=None, cutoff=0.0):
         max_bond: as in `MPOLinear`.
         cutoff: as in `MPOLinear.from_dense`.
     """
+    _check_cutoff(cutoff)
+    bonds = shape.bonds(max_bond)
+    scale = tensor.abs().max()
+    if scale == 0:
+        return _zero_cores(shape, bonds, tensor)
+    cores = _split(tensor / scale, bonds, cutoff)
+    lost = 1 - float(cores[-1].norm() / (tensor / scale).norm()) ** 2  # all others are isometries
+    if tensor.dtype == torch.float32 and cutoff == 0 and bonds != shape.bonds() and lost < SMALL**2:
+        cores = [core.float() for core in _split(tensor.double() / scale, bonds, cutoff)]
+    ends = (1, *(core.shape[-1] for core in cores[:-1]), 1)
+    dims = enumerate(zip(shape.out_dims, shape.in_dims, strict=True))
+    cores = balance([cores[k].reshape(ends[k], o, i, ends[k + 1]) for k, (o, i) in dims])
+    return [core * scale ** (1 / len(cores)) for core in cores]
+
+
+SMALL = 3e-3
+"""Relative error below which Gram matrices in float32 lose digits, and float64 takes over."""
+
+
+def _split(tensor, bonds, cutoff):
+    """Return the arrays of the matrix product state of a tensor, all but the last isometries, by quimb."""
     import quimb.tensor as qtn
 
-    _check_cutoff(cutoff)
-    bonds, norm = shape.bonds(max_bond), float(tensor.norm())
-    ends = (1, *bonds, 1)
-    if norm == 0:
-        dims = zip(ends, shape.out_dims, shape.in_dims, ends[1:], strict=False)
-        return [tensor.new_zeros(d) for d in dims]
-    places = [f"k{site}" for site in range(shape.sites)]
+    norm = float(tensor.norm())
+    places = [f"k{site}" for site in range(tensor.ndim)]
     rest, cores, left = qtn.Tensor(tensor, inds=places), [], ()
     for site, bond in enumerate(bonds):
-        core, rest = rest.split(
-            (*left, places[site]), max_bond=bond, absorb="right", bond_ind=f"b{site}", get="tensors",
-            **_split_options(cutoff, len(bonds), norm),
-        )  # fmt: skip
-        cores.append(core.transpose(*left, places[site], f"b{site}").data)
+        legs = (*left, places[site])
+        rows = rest.inds_size(legs)
+        options = _split_options(cutoff, len(bonds), norm) | {"max_bond": bond}
+        if cutoff == 0 and bond == min(rows, rest.size // rows):
+            options = {"method": "qr"}  # nothing to truncate
+        core, rest = rest.split(legs, absorb="right", bond_ind=f"b{site}", get="tensors", **options)
+        cores.append(core.transpose(*legs, f"b{site}").data)
         left = (f"b{site}",)
-    cores.append(rest.transpose(*left, places[-1]).data)
-    dims = enumerate(zip(shape.out_dims, shape.in_dims, strict=True))
-    ends = (1, *(core.shape[-1] for core in cores[:-1]), 1)
-    return balance([cores[k].reshape(ends[k], o, i, ends[k + 1]) for k, (o, i) in dims])
+    return [*cores, rest.transpose(*left, places[-1]).data]
+
+
+def _zero_cores(shape, bonds, like):
+    ends = (1, *bonds, 1)
+    dims = zip(ends, shape.out_dims, shape.in_dims, ends[1:], strict=False)
+    return [like.new_zeros(d) for d in dims]
 
 
 def balance(cores):
@@ -291,10 +342,23 @@ def _cores_of(mpo):
 
 def as_permutation(order, size, of):
     """Return an order as an int64 tensor, or raise where it is no permutation of 0 ... size - 1."""
-    found = torch.as_tensor(order)
-    if found.shape != (size,) or not torch.equal(found.long().sort().values.cpu(), torch.arange(size)):
+    try:
+        found = torch.as_tensor(order)
+        fits = found.shape == (size,) and torch.equal(found.sort().values.cpu().long(), torch.arange(size))
+    except (TypeError, ValueError, RuntimeError):
+        fits = False
+    if not fits or found.is_floating_point():
         raise SSHMLError(f"the order of the {of} is no permutation of 0 to {size - 1}.")
     return found.long()
+
+
+def _both_orders(order):
+    """Return (order of the outputs, order of the inputs), or raise where there are not two."""
+    if order is None:
+        return None, None
+    if not isinstance(order, (tuple, list)) or len(order) != 2:
+        raise SSHMLError("order is not understood; give (order of the outputs, order of the inputs), None for either.")
+    return tuple(order)
 
 
 def _order_buffer(order, size, of, device, inverse=False):

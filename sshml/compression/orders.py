@@ -56,6 +56,7 @@ def spectral(weight):
     Args:
         weight: tensor (out, in).
     """
+    weight = check_weight(weight)
     return _fiedler(weight), _fiedler(weight.T)
 
 
@@ -76,8 +77,10 @@ def truncation_error(weight, shape, order, max_bond):
 
     It bounds the squared relative error of the MPO (Oseledets 2011, theorem 2.2).
     """
-    tensor = tensorised(weight, shape, order)
-    total = tensor.square().sum()
+    weight = check_weight(weight)
+    shape = as_shape(shape, *weight.shape)
+    tensor = tensorised(weight / weight.abs().max().clamp_min(torch.finfo(weight.dtype).tiny), shape, order)
+    total = tensor.square().sum().clamp_min(torch.finfo(weight.dtype).tiny)
     error, rows = 0.0, 1
     for bond, dim in zip(shape.bonds(max_bond), shape.site_dims, strict=False):
         rows *= dim

@@ -40,6 +40,8 @@ class MPOShape:
             if not whole or len(dims) < 2:
                 raise SSHMLError(f"{name} {dims!r} do not make sites; give two or more integers >= 1: (4, 4, 4).")
             object.__setattr__(self, name, tuple(int(d) for d in dims))
+        if not isinstance(self.pad, bool):
+            raise SSHMLError(f"pad is {self.pad!r}; expected True or False.")
         if len(self.out_dims) != len(self.in_dims):
             raise SSHMLError(
                 f"out_dims {self.out_dims} and in_dims {self.in_dims} have {len(self.out_dims)} and"
@@ -116,20 +118,24 @@ class MPOShape:
         """Return a balanced shape for a layer.
 
         Each side is split into near-equal factors, the largest in the middle where bonds can be large. A prime number
-        of neurons stays whole at one site (not where a prime of the other side stays, or no bond would be left); with
+        of neurons stays whole at one site, not at that of a prime on the other side, so that a bond is left; with
         `pad` it is padded to a number that splits evenly.
 
         Args:
             out_features: outputs of the layer.
             in_features: inputs of the layer.
-            sites: number of sites; log_4 of the larger side, rounded, if None (at least 2).
+            sites: number of sites; log_4 of the larger side, rounded down, if None (at least 2).
             pad: allow padding, by at most an eighth.
 
         >>> MPOShape.automatic(256, 784)
         MPOShape(out_dims=(4, 4, 4, 4), in_dims=(4, 7, 7, 4), pad=False)
         """
+        if not all(_is_whole(n) and n >= 1 for n in (out_features, in_features)):
+            raise SSHMLError(f"a layer of {in_features} inputs and {out_features} outputs has no shape.")
         if sites is None:
             sites = max(2, int(math.log(max(out_features, in_features), 4)))
+        if not _is_whole(sites) or sites < 2:
+            raise SSHMLError(f"sites is {sites!r}; expected an integer of at least 2.")
         sizes = [_next_smooth(n, sites) if pad else n for n in (out_features, in_features)]
         out_dims, in_dims = (balanced(n, sites) for n in sizes)
         pad = pad and sizes != [out_features, in_features]
@@ -140,6 +146,8 @@ class MPOShape:
 def as_shape(shape, out_features=None, in_features=None):
     """Return an `MPOShape` from one, from (out_dims, in_dims), or the automatic one from None; checked if sized."""
     if shape is None:
+        if out_features is None:
+            raise SSHMLError("a shape is needed: MPOShape(out_dims, in_dims).")
         return MPOShape.automatic(out_features, in_features)
     if not isinstance(shape, MPOShape):
         if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):

@@ -156,6 +156,9 @@ def images(name, root=None, valid=5000, seed=0, padding=0):
     if name not in SETS:
         raise SSHMLError(f"data set {name!r} is unknown; choose one of {', '.join(SETS)}.")
     pixels, labels, test_pixels, test_labels = _read(name, None if root is None else str(root))
+    for what, number in (("seed", seed), ("padding", padding), ("valid", valid)):
+        if isinstance(number, bool) or not isinstance(number, int) or (number < 0 and what != "valid"):
+            raise SSHMLError(f"{what} is {number!r}; expected an integer of at least 0.")
     if not 0 < valid < len(labels):
         raise SSHMLError(f"valid is {valid}; expected 1 to {len(labels) - 1} of the {len(labels)} training images.")
     order = np.random.default_rng(seed).permutation(len(labels))

@@ -40,3 +40,16 @@ def test_shape_is_balanced_if_not_given():
 def test_too_few_shuffles():
     with pytest.raises(SSHMLError, match="at least 2"):
         cut_report([torch.randn(6, 8)], shuffles=1)
+
+
+def test_padded_noise_is_compared_with_padded_noise():
+    from sshml.compression import MPOShape
+
+    torch.manual_seed(1)
+    report = cut_report([torch.nn.Linear(33, 17)], MPOShape((2, 3, 4), (3, 4, 3), pad=True))
+    assert (abs(report.entropies["trained"] - report.mean) < 5 * report.std).all()
+
+
+def test_no_weights():
+    with pytest.raises(SSHMLError, match="one per network"):
+        cut_report([], SHAPE)

@@ -17,7 +17,7 @@ from sshml.analysis import (
     vector_entropies,
 )
 from sshml.classifier import TrainingSpec, fit
-from sshml.compression import MPOLinear, MPOShape
+from sshml.compression import LowRankLinear, MPOLinear, MPOShape
 from sshml.compression.orders import shuffled
 from sshml.errors import SSHMLError
 
@@ -94,9 +94,20 @@ def test_entropy_in_bits_renyi_and_limits():
     assert entanglement_entropy([3.0, 0.0]) == 0
     assert entanglement_entropy([0.0, 0.0]) == 0
     np.testing.assert_allclose(entanglement_entropy(np.eye(3) + 0.0), np.zeros(3))
-    for bad in ({"base": 1}, {"base": -2}, {"alpha": -1}):
+    for bad in ({"base": 1}, {"base": 0.5}, {"base": -2}, {"base": math.inf}, {"alpha": -1}):
         with pytest.raises(SSHMLError, match="choose a"):
             entanglement_entropy(values, **bad)
+    with pytest.raises(SSHMLError, match="real numbers"):
+        entanglement_entropy(values + 1j)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5, 1 - 1e-12, 1, 1 + 1e-12, 2, 2000, math.inf])
+def test_every_order_is_right_for_the_simplest_values(alpha):
+    assert entanglement_entropy([1.0, 1.0], alpha=alpha) == pytest.approx(math.log(2), abs=1e-8)
+    assert entanglement_entropy([0.0, 0.0], alpha=alpha) == 0
+    assert entanglement_entropy([5.0], alpha=alpha) == 0
+    assert np.isnan(entanglement_entropy([1.0, np.nan], alpha=alpha))
+    assert entanglement_entropy(np.ones((2, 0)), alpha=alpha).tolist() == [0, 0]
 
 
 def test_a_product_has_no_entropy_and_local_rotations_change_none(weight):
@@ -106,6 +117,39 @@ def test_a_product_has_no_entropy_and_local_rotations_change_none(weight):
     rotation = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q.contiguous()
     turned = torch.kron(rotation, torch.eye(6, dtype=torch.float64)) @ weight
     np.testing.assert_allclose(cut_entropies(turned, SHAPE), cut_entropies(weight, SHAPE), atol=1e-10)
+
+
+def test_padding_is_no_part_of_the_weight():
+    """A padded MPO can hold anything beyond the layer; every way to ask gives the values of what the layer does."""
+    torch.manual_seed(0)
+    layer = MPOLinear(35, 23, MPOShape((2, 3, 4), (3, 4, 3), pad=True), max_bond=4).double()
+    padded = torch.zeros(24, 36, dtype=torch.float64)
+    padded[:23, :35] = layer.to_weight().detach()
+    expected = schmidt_values(padded, MPOShape((2, 3, 4), (3, 4, 3)), 1)
+    for cut in (1, [0], np.int64(1)):
+        np.testing.assert_allclose(schmidt_values(layer, cut=cut), expected, atol=1e-12)
+    assert cut_entropies(layer)[0] == pytest.approx(float(entanglement_entropy(expected)))
+    with pytest.raises(SSHMLError, match="padded shape"):
+        vector_entropies(layer, None)
+
+
+def test_layers_and_arrays_of_any_kind(weight):
+    layer = nn.Linear(12, 12, dtype=torch.float64)
+    layer.weight.data = weight
+    low = LowRankLinear.from_dense(layer, 12, allow_growth=True)
+    expected = cut_entropies(weight, SHAPE)
+    for same in (layer, low, weight.numpy()[::-1][::-1], weight.numpy().astype(">f8")):
+        np.testing.assert_allclose(cut_entropies(same, SHAPE), expected, atol=1e-9)
+    for bad in (np.ones((2, 2), complex), np.array([["a"]]), np.array([[None]])):
+        with pytest.raises(SSHMLError, match="expected real numbers"):
+            schmidt_values(bad)
+    for measure in (cut_entropies, vector_entropies):
+        with pytest.raises(SSHMLError, match="a shape is needed"):
+            measure(weight, None)
+    with pytest.raises(SSHMLError, match="choose a number above 1"):
+        cut_entropies(weight, SHAPE, base=1)
+    with pytest.raises(SSHMLError, match="at least 1"):
+        entropy_recorder({"0": None}, every=0)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
@@ -129,6 +173,8 @@ def test_orderings_of_the_sites(weight, monkeypatch):
         for cut in (1, 2):
             expected = entanglement_entropy(schmidt_values(weight, SHAPE, list(ordering[:cut])))
             assert row[cut - 1] == pytest.approx(expected, abs=1e-12)
+    for same in ((o for o in orderings), np.array(orderings), torch.tensor(orderings)):
+        np.testing.assert_array_equal(ordering_entropies(weight, SHAPE, same), found)
     assert ordering_entropies(weight, SHAPE, []).shape == (0, 2)
     with pytest.raises(SSHMLError, match="no ordering of the sites 0 to 2"):
         ordering_entropies(weight, SHAPE, [(0, 1, 1)])
@@ -173,6 +219,7 @@ def test_recording_through_training(dataset):
         (SHAPE, [], "no part of the sites"),
         (SHAPE, [0, 1, 2], "no part of the sites"),
         (SHAPE, [5], "no part of the sites"),
+        (SHAPE, ["a", 1], "no part of the sites"),
         (SHAPE, True, "no part of the sites"),
         (None, 1, "needs a shape"),
         (((2, 2), (6, 2)), 1, "multiply to 4 but the layer has 12 outputs"),

@@ -213,6 +213,7 @@ def test_torch_compile():
         ({"shape": SHAPE, "order": (range(11), None)}, "order of the outputs is no permutation"),
         ({"shape": SHAPE, "order": (None, [0] * 24)}, "order of the inputs is no permutation"),
         ({"shape": SHAPE}, "allow_growth=True"),
+        ({"shape": ((2, 6), (4, 6), (1, 1))}, "pad is"),
     ],
 )
 def test_bad_input(options, words):
@@ -254,3 +255,81 @@ def test_tensorize_gives_fresh_cores_for_any_network():
         tensorize(model, {1: SHAPE}, max_bond=2)
     with pytest.raises(SSHMLError, match="already"):
         tensorize(new, {0: SHAPE}, max_bond=2)
+
+
+def test_full_bonds_are_exact_for_any_spectrum_and_scale():
+    """Schmidt values over eight decades; weights whose squares leave float32."""
+    torch.manual_seed(0)
+    shape = MPOShape((8, 8), (8, 8))
+    u, _ = torch.linalg.qr(torch.randn(64, 64, dtype=torch.float64))
+    v, _ = torch.linalg.qr(torch.randn(64, 64, dtype=torch.float64))
+    values = torch.logspace(0, -8, 64, dtype=torch.float64)
+    steep = (u * values @ v).reshape(8, 8, 8, 8).permute(0, 2, 1, 3).reshape(64, 64)
+    for weight in (steep, 1e-30 * steep, 1e25 * steep):
+        layer = nn.Linear(64, 64, bias=False)
+        layer.weight.data = weight.float()
+        exact = layer.weight.detach().double()
+        for bond in (64, 32, 8):
+            new = MPOLinear.from_dense(layer, shape, bond, allow_growth=True)
+            error = (new.to_weight().double() - exact).norm() / exact.norm()
+            best = cut_values(exact, shape)[0][bond:].norm() / exact.norm()
+            assert error <= 1.01 * best + 1e-6
+
+
+def test_padding_does_not_count_in_compress():
+    torch.manual_seed(0)
+    layer = MPOLinear(33, 17, MPOShape((4, 8), (4, 16), pad=True), max_bond=6).double()
+    dense = layer.to_dense()
+    for cutoff in (0.3, 0.5):
+        error = (layer.compress(cutoff=cutoff).to_weight() - dense.weight).norm() / dense.weight.norm()
+        assert error <= cutoff
+    again = MPOLinear.from_dense(dense, layer.shape, 3)
+    torch.testing.assert_close(layer.compress(3).to_weight(), again.to_weight())
+
+
+def test_frozen_stays_frozen_and_optimizers_stay_linked():
+    layer = dense().requires_grad_(False)
+    new = MPOLinear.from_dense(layer, SHAPE, 3)
+    assert not any(p.requires_grad for p in new.parameters())
+    assert not any(p.requires_grad for p in new.compress(2).parameters())
+    trained = MPOLinear.from_dense(dense(), SHAPE, 3)
+    optimizer = torch.optim.SGD(trained.parameters(), 0.1)
+    trained.canonicalize(1)
+    before = trained.to_weight().detach().clone()
+    trained(torch.randn(4, 24, dtype=torch.float64)).square().sum().backward()
+    optimizer.step()
+    assert (trained.to_weight() - before).norm() > 0
+
+
+def test_zero_weights_can_be_compressed():
+    layer = nn.Linear(24, 12)
+    nn.init.zeros_(layer.weight)
+    small = MPOLinear.from_dense(layer, SHAPE, 3).compress(2)
+    assert small.bonds == (2, 2)
+    assert torch.equal(small(torch.ones(1, 24))[0], layer.bias)
+
+
+def test_operators_with_bonds_above_the_exact_rank():
+    import quimb.tensor as qtn
+
+    operator = qtn.MPO_rand(3, 50, phys_dim=2, seed=0)
+    new = MPOLinear.from_quimb(operator)
+    assert new.bonds == (4, 4)
+    torch.testing.assert_close(new.to_weight().detach(), torch.as_tensor(operator.to_dense()))
+    assert MPOLinear(**new.config()).bonds == new.bonds
+    with pytest.raises(SSHMLError, match="real floating-point"):
+        MPOLinear.from_quimb(qtn.MPO_rand(3, 2, phys_dim=2, dtype=complex))
+
+
+def test_wrong_inputs_and_half_precision():
+    new = MPOLinear.from_dense(dense(), SHAPE, 3, order=(None, random_order(24, 0)))
+    with pytest.raises(SSHMLError, match="this MPOLinear takes 24"):
+        new(torch.ones(2, 50, dtype=torch.float64))
+    for change in (lambda layer: layer.compress(2), lambda layer: layer.canonicalize(0)):
+        with pytest.raises(SSHMLError, match="convert the layer"):
+            change(MPOLinear.from_dense(dense(), SHAPE, 3).half())
+    for order in (list(range(12)), ("spectral", None), ([0.5, *range(1, 12)], None)):
+        with pytest.raises(SSHMLError, match="order"):
+            MPOLinear.from_dense(dense(), SHAPE, 3, order=order)
+    with pytest.raises(SSHMLError, match="name them alike"):
+        tensorize(nn.Sequential(dense()), {0: SHAPE}, 2, orders={"0": None})
