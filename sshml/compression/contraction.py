@@ -33,10 +33,12 @@ def contract(cores, x, groups):
     Before a group x stands as (samples and outputs so far, left bond and inputs of the group, inputs behind it).
     """
     rows, behind = x.shape
-    for first, end in groups:
-        matrix = merge(cores[first:end])
-        left, o, i, right = matrix.shape
-        matrix, behind = matrix.permute(1, 3, 0, 2).reshape(o * right, left * i), behind // i
+    merged = [merge(cores[first:end]) for first, end in groups]
+    if len(merged) == 2 and behind > merged[0].shape[2] and _chunks_pay(x):
+        return _Halves.apply(x, *(_matrix(core) for core in merged))
+    for matrix in merged:
+        left, o, i, _ = matrix.shape
+        matrix, behind = _matrix(matrix), behind // i
         if behind == 1:
             x = torch.nn.functional.linear(x.reshape(rows, left * i), matrix)
         else:
@@ -44,6 +46,73 @@ def contract(cores, x, groups):
             x = torch.bmm(matrix.expand(rows, -1, -1), x)  # . or [li], b [li] I
         rows = rows * o
     return x.reshape(-1, math.prod([core.shape[1] for core in cores]))
+
+
+def _matrix(core):
+    """Return a merged core (left, out, in, right) as the matrix (out right, left in)."""
+    left, o, i, right = core.shape
+    return core.permute(1, 3, 0, 2).reshape(o * right, left * i)
+
+
+def _chunks_pay(x):
+    """Return whether samples should go in chunks through caches: on a CPU, where nothing traces or casts."""
+    plain = not torch.compiler.is_compiling() and not torch.is_autocast_enabled(x.device.type)
+    return plain and x.device.type == "cpu" and x.shape[0] > CHUNK and not is_batchedtensor(x)
+
+
+CHUNK = 32
+"""Samples that go through both halves while the intermediate stays in the cache."""
+
+
+class _Halves(torch.autograd.Function):
+    """y = W x for two merged halves, chunk by chunk; keeps nothing but x for the backward pass.
+
+    first is (out_1 bond, in_1), second (out_2, bond in_2): t_b = first x_b, y = t second^T.
+    """
+
+    @staticmethod
+    def forward(ctx, x, first, second):
+        ctx.save_for_backward(x, first, second)
+        samples, inner = x.shape[0], first.shape[1]
+        behind = x.shape[1] // inner
+        rows = first.shape[0] * behind // second.shape[1]
+        y = x.new_empty(samples, rows * second.shape[0])
+        for part, out in zip(x.split(CHUNK), y.split(CHUNK), strict=True):
+            t = torch.bmm(first.expand(len(part), -1, -1), part.reshape(-1, inner, behind))  # b or [i], b [i] I
+            torch.mm(t.view(-1, second.shape[1]), second.T, out=out.view(-1, second.shape[0]))
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, first, second = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted: through plain products
+            inputs = [tensor for tensor, need in zip((x, first, second), ctx.needs_input_grad, strict=True) if need]
+            found = iter(torch.autograd.grad(_halves(x, first, second), inputs, grad, create_graph=True))
+            return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+        inner = first.shape[1]
+        behind, turned = x.shape[1] // inner, first.T.contiguous()
+        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
+        grad_first, grad_second = torch.zeros_like(first), torch.zeros_like(second)
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK].reshape(-1, inner, behind)
+            count = len(part)
+            g = grad[start : start + CHUNK].reshape(-1, second.shape[0])
+            t = torch.bmm(first.expand(count, -1, -1), part)
+            grad_second.addmm_(g.T, t.view(-1, second.shape[1]))
+            g = torch.mm(g, second).view(count, -1, behind)
+            if grad_x is not None:
+                torch.bmm(turned.expand(count, -1, -1), g, out=grad_x[start : start + count].view(count, inner, behind))
+            g, part = (each.transpose(0, 1).reshape(each.shape[1], -1) for each in (g, part))
+            grad_first.addmm_(g, part.T)  # or [b I], i [b I]
+        return grad_x, grad_first, grad_second
+
+
+def _halves(x, first, second):
+    """Return what `_Halves` does, by plain products."""
+    inner = first.shape[1]
+    x = x.reshape(len(x), inner, -1)
+    t = torch.bmm(first.expand(len(x), -1, -1), x)
+    return (t.reshape(-1, second.shape[1]) @ second.T).reshape(len(x), -1)
 
 
 def merge(cores):
@@ -79,7 +148,11 @@ def cost(shapes, samples, groups, vmapped=False):
         if vmapped and behind > 1:
             return math.inf
         narrow = 1.5 + (NARROW / behind) ** 1.4 if behind > 1 else 1
-        total += group + 2 * written * left * i * narrow + MEMORY * written * (FAR if written > CACHE else 1)
+        total += (
+            group
+            + 2 * written * left * i * narrow
+            + MEMORY * written * (FAR if written > CACHE and len(groups) != 2 else 1)
+        )
         rows *= o
     return total
 

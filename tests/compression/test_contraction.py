@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sshml.compression.contraction import best_groups, contract, cost, merge, plan
+from sshml.compression.contraction import CHUNK, best_groups, contract, cost, merge, plan
 from sshml.compression.shape import groupings
 
 
@@ -59,3 +59,45 @@ def test_under_vmap_no_matrix_is_copied_for_every_sample():
     torch.func.vmap(member)(*stacked)
     assert len(seen[0]) == 1
     assert len(best_groups([core[0] for core in stacked], 128)) == 2
+
+
+HALVES = random_cores([(4, 3), (3, 2), (2, 4)], (5, 3))
+
+
+@pytest.mark.parametrize("samples", [CHUNK + 1, 2 * CHUNK, 3 * CHUNK - 5])
+@pytest.mark.parametrize("cut", [1, 2])
+def test_chunks_of_samples_change_nothing(samples, cut):
+    groups = ((0, cut), (cut, 3))
+    weight = torch.einsum("aoib,bpjc,cqkd->opqijk", *HALVES).reshape(24, 24)
+    x = torch.randn(samples, 24, dtype=torch.float64, requires_grad=True)
+    cores = [core.clone().requires_grad_() for core in HALVES]
+    expected = x @ weight.T
+    torch.testing.assert_close(contract(cores, x, groups), expected)
+    found = torch.autograd.grad(contract(cores, x, groups).square().sum(), [x, *cores])
+    plain = contract(cores, x[:0], groups)
+    assert plain.shape == (0, 24)
+    cores_again = [core.detach().clone().requires_grad_() for core in HALVES]
+    naive = x @ torch.einsum("aoib,bpjc,cqkd->opqijk", *cores_again).reshape(24, 24).T
+    torch.testing.assert_close(found, torch.autograd.grad(naive.square().sum(), [x, *cores_again]))
+
+
+def test_second_derivatives_and_frozen_parts():
+    x = torch.randn(CHUNK + 2, 24, dtype=torch.float64, requires_grad=True)
+    groups = ((0, 1), (1, 3))
+    frozen = contract(HALVES, x, groups).square().sum()
+    (slope,) = torch.autograd.grad(frozen, x, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), x)
+    weight = torch.einsum("aoib,bpjc,cqkd->opqijk", *HALVES).reshape(24, 24)
+    torch.testing.assert_close(curvature, 2 * torch.ones_like(x) @ weight.T @ weight)
+    cores = [core.clone().requires_grad_() for core in HALVES]
+    contract(cores, x.detach(), groups).sum().backward()
+    assert all(core.grad is not None for core in cores)
+
+
+def test_strided_inputs_and_gradients():
+    x = torch.randn(24, 40, dtype=torch.float64).T.requires_grad_()
+    cores = [core.clone().requires_grad_() for core in HALVES]
+    y = contract(cores, x, ((0, 1), (1, 3)))
+    y.T[::2].sum().backward()
+    weight = torch.einsum("aoib,bpjc,cqkd->opqijk", *HALVES).reshape(24, 24)
+    torch.testing.assert_close(y, x @ weight.T)
