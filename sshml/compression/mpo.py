@@ -263,13 +263,17 @@ def decompose(tensor, shape, max_bond=None, cutoff=0.0):
     """
     _check_cutoff(cutoff)
     bonds = shape.bonds(max_bond)
-    scale = tensor.abs().max()
-    if scale == 0:
-        return _zero_cores(shape, bonds, tensor)
-    cores = _split(tensor / scale, bonds, cutoff)
-    lost = 1 - float(cores[-1].norm() / (tensor / scale).norm()) ** 2  # all others are isometries
+    norm, scale = float(tensor.norm()), 1.0
+    if not 1e-12 < norm < 1e12:  # whose squares leave float32
+        scale = float(tensor.abs().max())
+        if scale == 0:
+            return _zero_cores(shape, bonds, tensor)
+        tensor = tensor / scale
+        norm = float(tensor.norm())
+    cores = _split(tensor, norm, bonds, cutoff)
+    lost = 1 - (float(cores[-1].norm()) / norm) ** 2  # all others are isometries
     if tensor.dtype == torch.float32 and cutoff == 0 and bonds != shape.bonds() and lost < SMALL**2:
-        cores = [core.float() for core in _split(tensor.double() / scale, bonds, cutoff)]
+        cores = [core.float() for core in _split(tensor.double(), norm, bonds, cutoff)]
     ends = (1, *(core.shape[-1] for core in cores[:-1]), 1)
     dims = enumerate(zip(shape.out_dims, shape.in_dims, strict=True))
     cores = balance([cores[k].reshape(ends[k], o, i, ends[k + 1]) for k, (o, i) in dims])
@@ -280,21 +284,26 @@ SMALL = 3e-3
 """Relative error below which Gram matrices in float32 lose digits, and float64 takes over."""
 
 
-def _split(tensor, bonds, cutoff):
+def _split(tensor, norm, bonds, cutoff):
     """Return the arrays of the matrix product state of a tensor, all but the last isometries, by quimb."""
     import quimb.tensor as qtn
 
-    norm = float(tensor.norm())
     places = [f"k{site}" for site in range(tensor.ndim)]
     rest, cores, left = qtn.Tensor(tensor, inds=places), [], ()
     for site, bond in enumerate(bonds):
         legs = (*left, places[site])
         rows = rest.inds_size(legs)
-        options = _split_options(cutoff, len(bonds), norm) | {"max_bond": bond}
-        if cutoff == 0 and bond == min(rows, rest.size // rows):
-            options = {"method": "qr"}  # nothing to truncate
-        core, rest = rest.split(legs, absorb="right", bond_ind=f"b{site}", get="tensors", **options)
-        cores.append(core.transpose(*legs, f"b{site}").data)
+        exact, name = cutoff == 0 and bond == min(rows, rest.size // rows), f"b{site}"  # nothing to truncate
+        if exact and bond == rows:
+            core = torch.eye(rows, device=tensor.device, dtype=tensor.dtype).reshape(
+                *(rest.ind_size(leg) for leg in legs), rows
+            )
+            rest = rest.fuse({name: legs})
+        else:
+            options = {"method": "qr"} if exact else {"max_bond": bond} | _split_options(cutoff, len(bonds), norm)
+            core, rest = rest.split(legs, absorb="right", bond_ind=name, get="tensors", **options)
+            core = core.transpose(*legs, name).data
+        cores.append(core)
         left = (f"b{site}",)
     return [*cores, rest.transpose(*left, places[-1]).data]
 
