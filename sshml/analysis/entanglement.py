@@ -9,7 +9,6 @@ import numbers
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 from scipy.special import logsumexp
 from torch import nn
 
@@ -290,8 +289,8 @@ def _matrix_entropy(matrix):
     """Return the entropy of the singular values of a matrix, in nats, through the smaller Gram matrix."""
     matrix = matrix / matrix.abs().max().clamp_min(torch.finfo(matrix.dtype).tiny)
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    squares = eigh(gram.cpu().numpy(), eigvals_only=True, driver="evr", check_finite=False)  # the fastest of LAPACK's
-    return float(entanglement_entropy(np.sqrt(np.maximum(squares, 0, dtype=np.float64))))
+    squares = torch.linalg.eigvalsh(gram).clamp_min(0).double().cpu().numpy()
+    return float(entanglement_entropy(np.sqrt(squares)))
 
 
 def _mpo_values(layer, sites):
