@@ -35,7 +35,7 @@ def test_python_examples(tmp_path):
 
 @pytest.mark.slow
 def test_command_line_examples(tmp_path):
-    """All commands as printed: about three minutes."""
+    """All commands as printed: about five minutes."""
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     for block in blocks("bash")[2:]:
         run(["bash", "-ec", block], tmp_path, env=path)
