@@ -21,6 +21,13 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
     return ax
 
 
+def plot_points(ax, x, groups, **style):
+    """Draw mean and one standard deviation of each group of seeds at its x."""
+    means, stds = ([f(group) for group in groups] for f in (np.mean, lambda group: np.std(group, ddof=1)))
+    ax.errorbar(x, means, stds, capsize=2, **style)
+    return ax
+
+
 def set_removed_axis(ax, what="removed", most=99.9):
     """Make x the share kept (0 ... 1), on a falling logarithmic axis with the share removed, in %, at the ticks."""
     removed = np.array([0, 50, 75, 90, 95, 98, 99, 99.5, 99.9])

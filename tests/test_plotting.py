@@ -63,3 +63,10 @@ def test_cuts_show_groups_band_and_ceiling(ax):
     assert [bar.get_height() for bar in ax.patches] == [2.0, 2.0, 0.5, 0.5]
     assert {text.get_text() for text in ax.legend().get_texts()} == {"a", "b", "Gaussian matrix", "ceiling"}
     assert ax.get_ylim()[1] > 4
+
+
+def test_points_show_mean_and_spread(ax):
+    plotting.plot_points(ax, [1, 2], [np.array([1.0, 3.0]), np.array([4.0, 4.0])])
+    assert list(ax.containers[0][0].get_ydata()) == [2.0, 4.0]
+    low, high = ax.containers[0][2][0].get_segments()[0][:, 1]
+    assert (high - low) / 2 == pytest.approx(np.std([1, 3], ddof=1))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
-from sshml.classifier.ensemble import stack
+from sshml.classifier.ensemble import StackedLinear, stack
 from sshml.classifier.loading import pick_device, resident
 from sshml.compression import find_layer
 from sshml.compression.layer import check_weight
@@ -26,8 +26,7 @@ class Sweep:
 
     `sizes` (size), ascending: ranks, bonds or weights kept; `accuracy` (member, size); `numbers` and `stored`
     (size): numbers and bytes that represent the weight matrix at this size, the indices of kept weights counted in
-    both; `share` (size): share of the singular values, of the full bond or of the weights that
-    is removed.
+    both; `share` (size): share of the singular values, of the full bond or of the weights that is removed.
     """
 
     method: str
@@ -213,7 +212,7 @@ class _Problem:
     def parts(self):
         """Yield all members at once for a stack of linear layers, else one after another."""
         together = stack(self.models)
-        if isinstance(together, nn.Sequential) and self.layer in together._modules:
+        if isinstance(together, nn.Sequential) and isinstance(together._modules.get(self.layer), StackedLinear):
             yield _StackedPart(self, together.to(self.device))
         else:
             for member, model in enumerate(self.models):

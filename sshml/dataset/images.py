@@ -193,7 +193,7 @@ def _download(url):
     cache = os.environ.get("SSHML_DATA_DIR") or pooch.os_cache("sshml")
     try:
         return Path(pooch.retrieve(url, known_hash=None, path=cache, progressbar=False))
-    except Exception as error:  # pooch lets through whatever requests, urllib3 and the disk raise
+    except (OSError, ValueError) as error:  # requests and the disk raise kinds of OSError
         raise SSHMLError(
             f"{url} could not be downloaded to {cache} ({type(error).__name__}); get the file by other means and name"
             " its folder with --root (root=...)."

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from sshml.files import write_csv
+
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
@@ -50,6 +52,14 @@ def summary(values):
     """Return the columns mean, std (over seeds, n - 1) and seeds of a table."""
     std = values.std(ddof=1) if len(values) > 1 else 0.0
     return {"mean": f"{values.mean():.6g}", "std": f"{std:.4g}", "seeds": len(values)}
+
+
+def conclude(folder, claims, draw):
+    """Write claims.csv from an iterable of `Claim`, draw the figures of a folder, and return the rows."""
+    rows = [claim.row() for claim in claims]
+    write_csv(folder / "claims.csv", rows)
+    draw(folder)
+    return rows
 
 
 def save_figures(folder, figures):

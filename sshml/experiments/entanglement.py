@@ -22,10 +22,10 @@ from sshml.analysis import (
 from sshml.classifier import FC2, MLP
 from sshml.compression import MPOLinear, MPOShape, tensorize
 from sshml.compression.orders import blocked, search, shuffled, spectral, truncation_error
-from sshml.experiments.claims import Claim, save_figures
+from sshml.experiments.claims import Claim, conclude, save_figures
 from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, fc2_factory
 from sshml.files import new_folder, read_columns, write_csv
-from sshml.plotting import COLORS, new_figure, plot_band, plot_cuts, plot_groups
+from sshml.plotting import COLORS, new_figure, plot_band, plot_cuts, plot_groups, plot_points
 
 PUBLISHED = {"mnist": (2.30, 2.92, 2.19), "fashion-mnist": (2.43, 3.11, 2.55)}
 """Entropies in nats of layer 1 at D = 24, cut by cut, read off the figure of Gao et al. 2020."""
@@ -87,10 +87,7 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
         write_csv(folder / "training.csv", training)
         write_csv(folder / "orders.csv", orders)
         write_csv(folder / "square.csv", list(_square(settings, device, progress)))
-        rows = [claim.row() for claim in _claims(folder, settings)]
-        write_csv(folder / "claims.csv", rows)
-        draw(folder)
-    return rows
+        return conclude(folder, _claims(folder, settings), draw)
 
 
 def _layer(model):
@@ -277,8 +274,7 @@ def _bonds(folder):
                 bonds = np.unique(table["bond"])
                 groups = [table["entropy"][table["bond"] == bond] for bond in bonds]
                 label = f"{TITLES[name]}, {'trained' if when == 'trained' else 'fresh cores'}"
-                means, stds = [g.mean() for g in groups], [g.std(ddof=1) for g in groups]
-                ax.errorbar(bonds, means, stds, fmt=style, color=color, capsize=2, markersize=4, label=label)
+                plot_points(ax, bonds, groups, fmt=style, color=color, markersize=4, label=label)
         top = [ceilings(FC2_SHAPE, int(bond))[cut - 1] for bond in bonds]
         ax.plot(bonds, top, color="k", linewidth=1, linestyle=":", label="ceiling, ln of the bond")
         for name, color in zip(TITLES, COLORS, strict=False):

@@ -14,7 +14,7 @@ from sshml.analysis import compress_run
 from sshml.classifier import FC2
 from sshml.compression.budget import choose_bonds
 from sshml.errors import SSHMLError
-from sshml.experiments.claims import Claim, save_figures
+from sshml.experiments.claims import Claim, conclude, save_figures
 from sshml.experiments.image_nets import (
     FC2_DENSE,
     FC2_SHAPE,
@@ -27,7 +27,7 @@ from sshml.experiments.image_nets import (
     fc2_share,
 )
 from sshml.files import new_folder, read_columns, write_csv
-from sshml.plotting import COLORS, new_figure
+from sshml.plotting import COLORS, new_figure, plot_points
 
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 """MNIST accuracy by bond dimension, Gao et al. 2020, table I; dense .9835 +- .002."""
@@ -91,10 +91,7 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
             truncated += _truncate(name, dense, settings, data, device, progress)
         write_csv(folder / "curve.csv", curve)
         write_csv(folder / "truncated.csv", truncated)
-        rows = [claim.row() for claim in _claims(folder, settings)]
-        write_csv(folder / "claims.csv", rows)
-        draw(folder)
-    return rows
+        return conclude(folder, _claims(folder, settings), draw)
 
 
 def _grid(settings):
@@ -240,7 +237,7 @@ def _curve(folder, names):
             mine = table["family"] == family
             shares = np.unique(table["share"][mine])
             groups = [table["test"][mine & (table["share"] == share)] for share in shares]
-            _errorbar(ax, shares, groups, fmt=f"{marker}-", color=color, label=label)
+            plot_points(ax, shares, groups, fmt=f"{marker}-", color=color, label=label)
         dense = table["test"][table["family"] == "dense"]
         ax.axhline(dense.mean(), color="0.3", linewidth=1, label="dense")
         ax.axhspan(dense.mean() - dense.std(ddof=1), dense.mean() + dense.std(ddof=1), color="0.3", alpha=0.15)
@@ -265,7 +262,7 @@ def _truncated(folder, names):
             shares = np.unique(table["share"])
             for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
                 lost = [(table["dense"] - table[kind])[table["share"] == share] * 100 for share in shares]
-                _errorbar(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
+                plot_points(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
         if name == "mnist":
             ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="MPO, Sander 2020", zorder=5)
         ax.set_xscale("log")
@@ -284,9 +281,3 @@ def _truncated(folder, names):
     handles = axes[0, 0].get_legend_handles_labels()
     axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def _errorbar(ax, x, groups, **style):
-    """Draw mean and standard deviation of each group of seeds."""
-    means, stds = [g.mean() for g in groups], [g.std(ddof=1) for g in groups]
-    ax.errorbar(x, means, stds, capsize=2, **style)

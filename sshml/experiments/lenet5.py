@@ -5,7 +5,7 @@ import time
 
 from sshml.classifier import LeNet5
 from sshml.compression import MPOShape, tensorize
-from sshml.experiments.claims import Claim, save_figures
+from sshml.experiments.claims import Claim, conclude, save_figures
 from sshml.experiments.image_nets import Training
 from sshml.files import new_folder, read_columns, write_csv
 from sshml.plotting import COLORS, new_figure, plot_groups
@@ -74,10 +74,7 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
                     "seconds": f"{seconds:.3g}",
                 })  # fmt: skip
         write_csv(folder / "accuracy.csv", rows)
-        claims = [claim.row() for claim in _claims(folder)]
-        write_csv(folder / "claims.csv", claims)
-        draw(folder)
-    return claims
+        return conclude(folder, _claims(folder), draw)
 
 
 def _claims(folder):

@@ -14,6 +14,7 @@ from sshml.chain import hamiltonian
 from sshml.classifier import MLP, TrainingSpec, fit, save_run
 from sshml.dataset import DatasetSpec, generate, open_dataset, sign_leakage
 from sshml.experiments import poster_mpo, poster_numbers
+from sshml.experiments.claims import conclude
 from sshml.experiments.poster_claims import RANKS_1, claims
 from sshml.experiments.poster_figures import draw
 from sshml.files import new_folder, write_csv
@@ -71,11 +72,9 @@ def reproduce(out, settings=None, device="auto", force=False, progress=None):
         numbers = [
             {"observable": name, "accuracy": accuracy} for name, accuracy in baselines(datasets["random"]).items()
         ]
-        rows = [claim.row() for claim in (*claims(measured, leakage), *poster_mpo.claims(measured))]
         poster_numbers.write(folder, measured, leakage, datasets)
         write_csv(folder / "baselines.csv", numbers)
-        write_csv(folder / "claims.csv", rows)
-        draw(folder)
+        rows = conclude(folder, (*claims(measured, leakage), *poster_mpo.claims(measured)), draw)
     return rows, numbers
 
 

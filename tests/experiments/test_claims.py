@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sshml.experiments.claims import Claim, measured, save_figures, summary
+from sshml.experiments.claims import Claim, conclude, measured, save_figures, summary
+from sshml.files import read_csv
 
 
 def claim(values, holds=True):
@@ -37,3 +38,10 @@ def test_figures_are_the_same_bytes_on_every_day(tmp_path):
         save_figures(tmp_path / folder, {"f": new_figure()[0]})
     for name in ("f.png", "f.pdf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_an_experiment_ends_with_its_claims_and_figures(tmp_path):
+    drawn = []
+    rows = conclude(tmp_path, iter([claim([7.0, 9.0])]), drawn.append)
+    assert drawn == [tmp_path]
+    assert read_csv(tmp_path / "claims.csv") == [{key: str(value) for key, value in row.items()} for row in rows]

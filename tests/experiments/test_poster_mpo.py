@@ -3,7 +3,7 @@ import pytest
 
 from sshml.analysis import entanglement_entropy, gaussian_entropy, schmidt_values
 from sshml.classifier import load_run
-from sshml.experiments.poster_mpo import BONDS, CUTS, SHAPE, claims, gaussian
+from sshml.experiments.poster_mpo import BONDS, CUTS, SHAPE, gaussian
 from sshml.files import read_columns
 
 
@@ -42,4 +42,3 @@ def test_claims_are_measurements(small_poster):
     rows = [row for row in small_poster[1] if row["id"] in ("MPO", "entropy")]
     assert len(rows) == 6 + 2 * 5
     assert {row["verdict"] for row in rows} == {"measured"}
-    assert callable(claims)
