@@ -6,13 +6,12 @@ python benchmarks/eigenstates.py --threads 2
 
 import argparse
 
-import numba
 import numpy as np
 import scipy.linalg
 import torch
 from side_by_side import interleaved, machine, table
 
-from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian
+from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian, lanes
 from sshml.chain.lanes import run
 
 CHAINS = {16: 20000, 64: 2000, 256: 192}
@@ -42,7 +41,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    numba.set_num_threads(options.threads)
+    lanes.THREADS = options.threads
     print(machine(options.threads))
     rng = np.random.default_rng(0)
     for sites, chains in CHAINS.items():

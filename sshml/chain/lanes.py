@@ -19,21 +19,29 @@ LANES = 64
 JIT = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 """Compiled once per machine. Fused multiply-add is the only liberty taken with IEEE arithmetic."""
 
+THREADS = numba.config.NUMBA_NUM_THREADS
+"""Threads the kernels run on: the environment variable NUMBA_NUM_THREADS, else the cores this process may use."""
+
+PARTS = 4
+"""Parts per thread, so that none waits long for the last one."""
+
 _pools = {}
 
 
 def run(kernel, *arguments):
-    """Call a kernel on all chains, in parts of whole blocks on as many threads as `numba.set_num_threads` allows.
+    """Call a kernel on all chains, in parts of whole blocks on THREADS threads.
 
     Arrays are split along their first axis, the chains. Plain threads around kernels without the interpreter's lock:
-    they survive a fork (the child makes its own) and calls from several threads, which those of numba do not.
+    they survive a fork (the child makes its own) and calls from several threads, which those of numba do not. Asking
+    numba for its number of threads would not do either: it takes a lock that all forked processes share, and one
+    killed in that moment would stop all others for ever.
     """
     if not kernel.signatures:
         name = f"{kernel.py_func.__module__.rpartition('.')[2]}.{kernel.py_func.__qualname__}-"
         folder = Path(kernel.stats.cache_path or ".")
         if not any(folder.glob(f"{name}*.nbi")):
             print("sshml: compiling kernels for this machine, once ...", file=sys.stderr, flush=True)
-    chains, threads = len(arguments[0]), numba.get_num_threads()
+    chains, threads = len(arguments[0]), THREADS
     rows = LANES * -(-chains // (LANES * threads * PARTS))
     if threads == 1 or chains <= rows:
         kernel(*arguments)
@@ -46,10 +54,6 @@ def run(kernel, *arguments):
         kernel(*(x[first : first + rows] if np.ndim(x) else x for x in arguments))
 
     list(_pools[key].map(part, range(0, chains, rows)))
-
-
-PARTS = 4
-"""Parts per thread, so that none waits long for the last one."""
 
 
 @njit(**JIT)
