@@ -1,4 +1,4 @@
-"""Forward and backward of an MPO layer: sshml beside a dense layer, tensorly-torch, torchTT and quimb.
+"""Forward and backward of an MPO layer: sshml beside a dense layer, tensorly-torch and torchTT.
 
 OMP_NUM_THREADS=1 python benchmarks/mpo_layer.py --threads 1
 python benchmarks/mpo_layer.py --threads 2            # --device cuda on a GPU
@@ -17,9 +17,12 @@ from torch import nn
 
 from sshml.compression import MPOLinear
 from sshml.compression.contraction import best_groups
+from sshml.compression.products import linear
 
 CASES = ((5, 4, 128), (5, 8, 128), (5, 16, 128), (5, 32, 128), (5, 4, 1024), (5, 8, 1024), (5, 32, 1024), (6, 8, 128))
 """(sites of 4 x 4, bond, batch)."""
+STEPS = 3
+"""Steps in a row, as in training, of which each timing is the mean."""
 
 
 def saved_bytes(layer, x):
@@ -43,6 +46,7 @@ def layers(sites, bond, device):
     size, dims = 4**sites, (4,) * sites
     made = {
         "dense nn.Linear (baseline)": nn.Linear(size, size, bias=False),
+        "dense, the products of sshml (oneDNN)": _Dense(size),
         "sshml MPOLinear": MPOLinear(size, size, (dims, dims), bond, bias=False),
     }
     ranks = [1, *made["sshml MPOLinear"].bonds, 1]
@@ -61,6 +65,16 @@ def layers(sites, bond, device):
         torchtt_layer = torchtt.nn.LinearLayerTT(list(dims), list(dims), ranks)
         made["torchTT, LinearLayerTT"] = _Folded(torchtt_layer, dims)
     return {name: layer.to(device) for name, layer in made.items()}
+
+
+class _Dense(nn.Linear):
+    """A dense layer whose products take the way of `MPOLinear`."""
+
+    def __init__(self, size):
+        super().__init__(size, size, bias=False)
+
+    def forward(self, x):
+        return linear(x, self.weight)
 
 
 class _Folded(nn.Module):
@@ -89,13 +103,14 @@ def main():
         made = layers(sites, bond, options.device)
 
         def step(layer, x=x):
-            y = layer(x)
-            y.backward(y.detach())
+            for _ in range(STEPS):
+                y = layer(x)
+                y.backward(y.detach())
 
         medians = interleaved({name: (lambda m=m, s=step: s(m)) for name, m in made.items()}, options.repeats)
         groups = best_groups(list(made["sshml MPOLinear"].cores), batch)
         title = f"n = {4**sites}, bond {bond}, batch {batch}; sites grouped as {groups}"
-        table(title, medians, dict.fromkeys(medians, 1), "dense nn.Linear (baseline)")
+        table(title, medians, dict.fromkeys(medians, STEPS), "dense nn.Linear (baseline)")
         for name, layer in made.items():
             print(f"    kept for backward, {name:42s} {saved_bytes(layer, x) / 2**20:8.2f} MiB")
 

@@ -8,18 +8,17 @@ import functools
 import math
 
 import torch
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import is_batchedtensor, is_functorch_wrapped_tensor
 
+from sshml.compression.products import linear, product
 from sshml.compression.shape import groupings
 
 TRACED_BATCH = 128
 """Batch for which a compiled or exported graph is planned."""
-NARROW = 32
-"""Columns below which the broadcast products of a CPU lose speed."""
-MEMORY = 40.0
-"""Cost of writing and reading back one intermediate number, in floating-point operations of a large product."""
-CACHE, FAR = 2**21, 4
-"""Numbers beyond which an intermediate result leaves the caches, and how much more one of them costs then."""
+BROADCAST = 4.0
+"""Cost of a floating-point operation in a broadcast product beside one in a product of two large matrices."""
+MEMORY = 200.0
+"""Cost of writing and reading back one intermediate number, in operations of a large product."""
 
 
 def best_groups(cores, samples):
@@ -33,14 +32,19 @@ def contract(cores, x, groups):
     Before a group x stands as (samples and outputs so far, left bond and inputs of the group, inputs behind it).
     """
     rows, behind = x.shape
-    merged = [merge(cores[first:end]) for first, end in groups]
-    if len(merged) == 2 and behind > merged[0].shape[2] and _chunks_pay(x):
-        return _Halves.apply(x, *(_matrix(core) for core in merged))
-    for matrix in merged:
-        left, o, i, _ = matrix.shape
-        matrix, behind = _matrix(matrix), behind // i
+    if len(groups) <= 2 <= len(cores) and _blocks_pay(x):
+        cut = groups[0][1] if len(groups) == 2 else _middle(cores)
+        first, second = merge(cores[:cut]), merge(cores[cut:])
+        if len(groups) == 1:
+            return _Rebuilt.apply(x, first, second)
+        if behind > first.shape[2]:
+            return _Halves.apply(x, _matrix(first), _matrix(second))
+    for first, end in groups:
+        core = merge(cores[first:end])
+        left, o, i, _ = core.shape
+        matrix, behind = _matrix(core), behind // i
         if behind == 1:
-            x = torch.nn.functional.linear(x.reshape(rows, left * i), matrix)
+            x = linear(x.reshape(rows, left * i), matrix)
         else:
             x = x.reshape(rows, left * i, behind)
             x = torch.bmm(matrix.expand(rows, -1, -1), x)  # . or [li], b [li] I
@@ -54,13 +58,95 @@ def _matrix(core):
     return core.permute(1, 3, 0, 2).reshape(o * right, left * i)
 
 
-def _chunks_pay(x):
-    """Return whether samples should go in chunks through caches: on a CPU, where nothing traces or casts."""
+def _blocks_pay(x):
+    """Return whether work should pass through the caches in blocks: on a CPU, where nothing traces, casts or maps."""
     plain = not torch.compiler.is_compiling() and not torch.is_autocast_enabled(x.device.type)
-    return plain and x.device.type == "cpu" and x.shape[0] > CHUNK and not is_batchedtensor(x)
+    if not plain or x.device.type != "cpu" or is_functorch_wrapped_tensor(x):
+        return False
+    _keep_freed_memory()
+    return True
 
 
-CHUNK = 32
+@functools.cache
+def _keep_freed_memory():
+    """Let glibc keep freed blocks of up to 32 MiB: returned pages are slow to come back.
+
+    Its limits follow the largest block that was ever freed (M_MMAP_THRESHOLD in mallopt(3)); no page is touched.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
+def _derivatives(ctx, plain, grad):
+    """Return the gradients of an `autograd.Function` through plain products, for a second derivative."""
+    inputs = [tensor for tensor, need in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=True) if need]
+    found = iter(torch.autograd.grad(plain(*ctx.saved_tensors), inputs, grad, create_graph=True))
+    return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+
+
+BLOCK = 2**20
+"""Entries of the weight that are rebuilt at a time."""
+
+
+class _Rebuilt(torch.autograd.Function):
+    """y = W x, W rebuilt from two merged halves in blocks of rows; keeps nothing but x for the backward pass.
+
+    W[Oo, Ii] = sum_X first[O I X] second[X o i].
+    """
+
+    @staticmethod
+    def forward(ctx, x, first, second):
+        ctx.save_for_backward(x, first, second)
+        y = x.new_empty(len(x), first.shape[1] * second.shape[1])
+        for rows, _, weight in _blocks(x, first, second):
+            y[:, rows] = product(x, weight)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        if torch.is_grad_enabled():
+            return _derivatives(ctx, _rebuilt, grad)
+        x, first, second = ctx.saved_tensors
+        for_x, for_first, for_second = ctx.needs_input_grad
+        _, _, ins, bond = first.shape
+        _, o, i, _ = second.shape
+        right = second.reshape(bond, o * i)
+        grad_x, grad_first, grad_second = 0, torch.empty_like(first), torch.zeros_like(right)
+        for rows, part, weight in _blocks(x, first, second):
+            g = grad[:, rows]
+            if for_x:
+                grad_x += product(g, weight.T)
+            g = product(g.T, x.T).view(-1, o, ins, i).transpose(1, 2).reshape(-1, o * i)  # OI, oi
+            if for_first:
+                grad_first[0, part] = product(g, right).view(-1, ins, bond)
+            if for_second:
+                grad_second += product(first[0, part].reshape(-1, bond).T, g.T)
+        return (
+            grad_x if for_x else None,
+            grad_first if for_first else None,
+            grad_second.view_as(second) if for_second else None,
+        )
+
+
+def _blocks(x, first, second):
+    """Yield (rows of W, outer part of them, W there) for the halves of `_Rebuilt`."""
+    _, outs, ins, bond = first.shape
+    _, o, i, _ = second.shape
+    right = second.reshape(bond, o * i).T
+    step = max(1, BLOCK // (ins * o * i))
+    for start in range(0, outs, step):
+        part = slice(start, min(start + step, outs))
+        weight = product(first[0, part].reshape(-1, bond), right)  # OI, oi
+        weight = weight.view(-1, ins, o, i).transpose(1, 2).reshape(-1, ins * i)
+        yield slice(part.start * o, part.stop * o), part, weight
+
+
+def _rebuilt(x, first, second):
+    """Return what `_Rebuilt` does, by plain products."""
+    weight = torch.einsum("aOIX,Xoib->OoIi", first, second)
+    return x @ weight.reshape(weight.shape[0] * weight.shape[1], -1).T
+
+
+CHUNK = 64
 """Samples that go through both halves while the intermediate stays in the cache."""
 
 
@@ -79,16 +165,14 @@ class _Halves(torch.autograd.Function):
         y = x.new_empty(samples, rows * second.shape[0])
         for part, out in zip(x.split(CHUNK), y.split(CHUNK), strict=True):
             t = torch.bmm(first.expand(len(part), -1, -1), part.reshape(-1, inner, behind))  # b or [i], b [i] I
-            torch.mm(t.view(-1, second.shape[1]), second.T, out=out.view(-1, second.shape[0]))
+            out.copy_(product(t.view(-1, second.shape[1]), second).view_as(out))
         return y
 
     @staticmethod
     def backward(ctx, grad):
+        if torch.is_grad_enabled():
+            return _derivatives(ctx, _halves, grad)
         x, first, second = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative is wanted: through plain products
-            inputs = [tensor for tensor, need in zip((x, first, second), ctx.needs_input_grad, strict=True) if need]
-            found = iter(torch.autograd.grad(_halves(x, first, second), inputs, grad, create_graph=True))
-            return tuple(next(found) if need else None for need in ctx.needs_input_grad)
         inner = first.shape[1]
         behind, turned = x.shape[1] // inner, first.T.contiguous()
         grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
@@ -98,12 +182,12 @@ class _Halves(torch.autograd.Function):
             count = len(part)
             g = grad[start : start + CHUNK].reshape(-1, second.shape[0])
             t = torch.bmm(first.expand(count, -1, -1), part)
-            grad_second.addmm_(g.T, t.view(-1, second.shape[1]))
-            g = torch.mm(g, second).view(count, -1, behind)
+            grad_second += product(g.T, t.view(-1, second.shape[1]).T)
+            g = product(g, second.T).view(count, -1, behind)
             if grad_x is not None:
                 torch.bmm(turned.expand(count, -1, -1), g, out=grad_x[start : start + count].view(count, inner, behind))
             g, part = (each.transpose(0, 1).reshape(each.shape[1], -1) for each in (g, part))
-            grad_first.addmm_(g, part.T)  # or [b I], i [b I]
+            grad_first += product(g, part)  # or [b I], i [b I]
         return grad_x, grad_first, grad_second
 
 
@@ -115,17 +199,22 @@ def _halves(x, first, second):
     return (t.reshape(-1, second.shape[1]) @ second.T).reshape(len(x), -1)
 
 
+def _middle(cores):
+    """Return where a run of cores is split to be merged."""
+    return (len(cores) + 1) // 2
+
+
 def merge(cores):
     """Return one core (left bond, out, in, right bond) for a run of cores."""
     if len(cores) == 1:
         return cores[0]
-    middle = (len(cores) + 1) // 2
+    middle = _middle(cores)
     a, b = merge(cores[:middle]), merge(cores[middle:])
     left, out_a, in_a, bond = a.shape
     _, out_b, in_b, right = b.shape
-    product = a.reshape(-1, bond) @ b.reshape(bond, -1)  # lOI [x], [x] oir
-    product = product.view(left, out_a, in_a, out_b, in_b, right).transpose(2, 3)
-    return product.reshape(left, out_a * out_b, in_a * in_b, right)
+    both = linear(a.reshape(-1, bond), b.reshape(bond, -1).T)  # lOI [x], oir [x]
+    both = both.view(left, out_a, in_a, out_b, in_b, right).transpose(2, 3)
+    return both.reshape(left, out_a * out_b, in_a * in_b, right)
 
 
 @functools.lru_cache(4096)
@@ -147,12 +236,8 @@ def cost(shapes, samples, groups, vmapped=False):
         written = rows * o * right * behind
         if vmapped and behind > 1:
             return math.inf
-        narrow = 1.5 + (NARROW / behind) ** 1.4 if behind > 1 else 1
-        total += (
-            group
-            + 2 * written * left * i * narrow
-            + MEMORY * written * (FAR if written > CACHE and len(groups) != 2 else 1)
-        )
+        broadcast = BROADCAST if behind > 1 else 1
+        total += group + 2 * written * left * i * broadcast + MEMORY * written
         rows *= o
     return total
 
@@ -161,9 +246,9 @@ def _merge_cost(shapes):
     """Return (cost, shape of the merged core) of `merge`."""
     if len(shapes) == 1:
         return 0.0, shapes[0]
-    middle = (len(shapes) + 1) // 2
+    middle = _middle(shapes)
     cost_a, (left, out_a, in_a, bond) = _merge_cost(shapes[:middle])
     cost_b, (_, out_b, in_b, right) = _merge_cost(shapes[middle:])
     merged = left, out_a * out_b, in_a * in_b, right
     written = math.prod(merged)
-    return cost_a + cost_b + 2 * written * bond + 2 * MEMORY * written, merged
+    return cost_a + cost_b + (2 * bond + MEMORY) * written, merged

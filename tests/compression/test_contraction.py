@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sshml.compression import contraction
 from sshml.compression.contraction import CHUNK, best_groups, contract, cost, merge, plan
 from sshml.compression.shape import groupings
 
@@ -59,6 +60,23 @@ def test_under_vmap_no_matrix_is_copied_for_every_sample():
     torch.func.vmap(member)(*stacked)
     assert len(seen[0]) == 1
     assert len(best_groups([core[0] for core in stacked], 128)) == 2
+
+
+@pytest.mark.parametrize("block", [1, 50, 10**6])
+def test_blocks_of_the_rebuilt_weight_change_nothing(monkeypatch, block):
+    monkeypatch.setattr(contraction, "BLOCK", block)
+    whole = ((0, 4),)
+    x = torch.randn(6, 30, dtype=torch.float64, requires_grad=True)
+    cores = [core.clone().requires_grad_() for core in CORES]
+    expected = (x @ naive_weight(cores).T).square().sum()
+    found = contract(cores, x, whole).square().sum()
+    for inputs in ([x], cores, cores[:1], cores[2:], [x, *cores]):
+        slopes = torch.autograd.grad(found, inputs, retain_graph=True)
+        torch.testing.assert_close(slopes, torch.autograd.grad(expected, inputs, retain_graph=True))
+    assert torch.autograd.gradcheck(
+        lambda x, *cores: contract(cores, x, whole), (x[:2].detach().requires_grad_(), *cores)
+    )
+    assert torch.autograd.gradgradcheck(lambda x: contract(CORES, x, whole).sin(), x[:2].detach().requires_grad_())
 
 
 HALVES = random_cores([(4, 3), (3, 2), (2, 4)], (5, 3))

@@ -1,0 +1,70 @@
+"""Products of two matrices in float32 on a CPU, through the faster of the two libraries that PyTorch carries.
+
+PyTorch hands such products to MKL. oneDNN, which it keeps for compiled graphs, needs less than half the time on AMD
+processors with AVX-512 (`benchmarks/mpo_layer.py`).
+"""
+
+import functools
+
+import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
+
+WORK = 4e6
+"""Floating-point operations from which the longer call of oneDNN, some 10 us more, pays."""
+
+
+def linear(x, weight):
+    """Return x W^T of two matrices, as `torch.nn.functional.linear` does."""
+    if not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and _fits(x, weight):
+        return _Linear.apply(x, weight)
+    return torch.nn.functional.linear(x, weight)
+
+
+def product(a, b):
+    """Return a b^T of two matrices outside of any graph, as within an `autograd.Function`."""
+    if _fits(a, b):
+        return torch.ops.mkldnn._linear_pointwise(_plain(a), _plain(b), None, "none", [], "")
+    return torch.mm(a, b.T)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return product(x, weight)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        times = _differentiable if torch.is_grad_enabled() else product
+        for_x, for_weight = ctx.needs_input_grad
+        return times(grad, weight.T) if for_x else None, times(grad.T, x.T) if for_weight else None
+
+
+def _differentiable(a, b):
+    return a @ b.T
+
+
+def _fits(a, b):
+    """Return whether two matrices should go through oneDNN; never those that `torch.func` wraps."""
+    return (
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == b.device.type == "cpu"
+        and 2 * a.shape[0] * a.shape[1] * b.shape[0] >= WORK
+        and torch.backends.mkldnn.enabled
+        and _has_onednn()
+        and not is_functorch_wrapped_tensor(a)
+        and not is_functorch_wrapped_tensor(b)
+    )
+
+
+@functools.cache
+def _has_onednn():
+    wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return wide and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _plain(matrix):
+    """Return the matrix with whole rows or columns side by side in memory, copied only where it has neither."""
+    (row, column), (rows, columns) = matrix.stride(), matrix.shape
+    return matrix if (column == 1 and row >= columns) or (row == 1 and column >= rows) else matrix.contiguous()
