@@ -10,7 +10,7 @@ import math
 import torch
 from torch._C._functorch import is_batchedtensor, is_functorch_wrapped_tensor
 
-from sshml.compression.products import linear, product
+from sshml.compression.products import broadcast, linear, product
 from sshml.compression.shape import groupings
 
 TRACED_BATCH = 128
@@ -164,7 +164,7 @@ class _Halves(torch.autograd.Function):
         rows = first.shape[0] * behind // second.shape[1]
         y = x.new_empty(samples, rows * second.shape[0])
         for part, out in zip(x.split(CHUNK), y.split(CHUNK), strict=True):
-            t = torch.bmm(first.expand(len(part), -1, -1), part.reshape(-1, inner, behind))  # b or [i], b [i] I
+            t = broadcast(first, part.reshape(-1, inner, behind))  # b or [i], b [i] I
             out.copy_(product(t.view(-1, second.shape[1]), second).view_as(out))
         return y
 
@@ -174,20 +174,20 @@ class _Halves(torch.autograd.Function):
             return _derivatives(ctx, _halves, grad)
         x, first, second = ctx.saved_tensors
         inner = first.shape[1]
-        behind, turned = x.shape[1] // inner, first.T.contiguous()
+        behind = x.shape[1] // inner
         grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         grad_first, grad_second = torch.zeros_like(first), torch.zeros_like(second)
         for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK].reshape(-1, inner, behind)
-            count = len(part)
-            g = grad[start : start + CHUNK].reshape(-1, second.shape[0])
-            t = torch.bmm(first.expand(count, -1, -1), part)
+            samples = slice(start, start + CHUNK)
+            part, g = x[samples].reshape(-1, inner, behind), grad[samples].reshape(-1, second.shape[0])
+            t = broadcast(first, part)
             grad_second += product(g.T, t.view(-1, second.shape[1]).T)
-            g = product(g, second.T).view(count, -1, behind)
+            g = product(g, second.T).view(len(part), -1, behind)
+            g, columns = (each.transpose(0, 1).reshape(each.shape[1], -1) for each in (g, part))  # or bI, i bI
+            grad_first += product(g, columns)
             if grad_x is not None:
-                torch.bmm(turned.expand(count, -1, -1), g, out=grad_x[start : start + count].view(count, inner, behind))
-            g, part = (each.transpose(0, 1).reshape(each.shape[1], -1) for each in (g, part))
-            grad_first += product(g, part)  # or [b I], i [b I]
+                found = product(first.T, g.T).view(inner, -1, behind)
+                grad_x[samples].view_as(part).copy_(found.transpose(0, 1))
         return grad_x, grad_first, grad_second
 
 

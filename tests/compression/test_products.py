@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sshml.compression import products
-from sshml.compression.products import linear, product
+from sshml.compression.products import broadcast, linear, product
 
 ROWS, INS, OUTS = 96, 160, 144
 """Enough work for oneDNN, where there is one: the first test says so."""
@@ -75,3 +75,11 @@ def test_not_a_number_stays_one():
     x, weight = matrices()
     x[3, 5] = float("nan")
     assert linear(x, weight).isnan().nonzero()[:, 0].unique().tolist() == [3]
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(300, 40, 30), (5, 4, 3), (128, 64, 1)])
+@pytest.mark.parametrize("samples", [1, 7])
+def test_one_matrix_with_every_sample(rows, inner, columns, samples):
+    torch.manual_seed(0)
+    matrix, x = torch.randn(rows, inner), torch.randn(samples, columns, inner).mT
+    torch.testing.assert_close(broadcast(matrix, x), matrix @ x, atol=1e-4, rtol=1e-4)
