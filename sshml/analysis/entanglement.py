@@ -6,6 +6,7 @@ a cut are the singular values of W reshaped to (legs on one side, legs on the ot
 
 import math
 import numbers
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from sshml.compression import MPOLinear
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.mpo import tensorised
+from sshml.compression.products import product
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
@@ -112,7 +114,7 @@ def cut_entropies(weight, shape=None, order=None, base=math.e):
         return np.array([entanglement_entropy(schmidt_values(weight, cut=cut), base) for cut in cuts])
     weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True, shaped=True)
     tensor = tensorised(weight, shape, order)
-    return np.array([_gram_entropy(tensor, range(cut)) for cut in range(1, shape.sites)]) / log_base
+    return np.array(_gram_entropies(tensor, [range(cut) for cut in range(1, shape.sites)])) / log_base
 
 
 def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
@@ -132,21 +134,18 @@ def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
     orderings = [[int(site) for site in ordering] for ordering in orderings]
     weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True, shaped=True)
     tensor = tensorised(weight, shape, order)
-    known, everything = {}, frozenset(range(shape.sites))
+    everything = frozenset(range(shape.sites))
 
-    def entropy(side):
-        side = frozenset(side)
-        if 0 in side:
-            side = everything - side
-        if side not in known:
-            known[side] = _gram_entropy(tensor, sorted(side))
-        return known[side]
+    def side(sites):  # the one without the last site: then its matrix has runs of memory for rows
+        return frozenset(sites) if shape.sites - 1 not in sites else everything - frozenset(sites)
 
     for ordering in orderings:
         if sorted(ordering) != list(range(shape.sites)):
             raise SSHMLError(f"{ordering} is no ordering of the sites 0 to {shape.sites - 1}.")
-    rows = [[entropy(ordering[:cut]) for cut in range(1, shape.sites)] for ordering in orderings]
-    return np.array(rows).reshape(len(rows), shape.sites - 1) / log_base
+    rows = [[side(ordering[:cut]) for cut in range(1, shape.sites)] for ordering in orderings]
+    distinct = list({part: None for row in rows for part in row})
+    known = dict(zip(distinct, _gram_entropies(tensor, [sorted(part) for part in distinct]), strict=True))
+    return np.array([[known[part] for part in row] for row in rows]).reshape(len(rows), shape.sites - 1) / log_base
 
 
 def entropy_recorder(layers, every=1):
@@ -182,7 +181,7 @@ def entropy_recorder(layers, every=1):
 
 def _entropies_of(weight, shape):
     if shape is None:
-        return np.array([_matrix_entropy(check_weight(weight))])
+        return np.array(_gram_entropies(check_weight(weight).cpu(), [[0]]))
     return cut_entropies(weight, shape)
 
 
@@ -281,15 +280,38 @@ def _unfolded(tensor, sites):
     return tensor.permute(*sites, *others).reshape(rows, -1)
 
 
-def _gram_entropy(tensor, sites):
-    return _matrix_entropy(_unfolded(tensor, list(sites)))
+def _gram_entropies(tensor, sides):
+    """Return the entropies of bipartitions of the sites, in nats, one bipartition to a thread."""
+    tensor = (tensor / tensor.abs().max().clamp_min(torch.finfo(tensor.dtype).tiny)).contiguous()
+
+    def size(sites):
+        return math.prod(tensor.shape[site] for site in sites)
+
+    def entropy(sites):
+        return _matrix_entropy(_unfolded(tensor, list(sites)))
+
+    threads = torch.get_num_threads()
+    if threads == 1 or len(sides) < 2 or tensor.numel() < PARALLEL:
+        return [entropy(sites) for sites in sides]
+    # the squarest matrices take longest and come first
+    order = sorted(range(len(sides)), key=lambda k: max(size(sides[k]), tensor.numel() / size(sides[k])))
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        found = dict(zip(order, pool.map(entropy, [sides[k] for k in order]), strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+    return [found[k] for k in range(len(sides))]
+
+
+PARALLEL = 2**16
+"""Entries of a weight from which bipartitions are shared out among threads."""
 
 
 def _matrix_entropy(matrix):
-    """Return the entropy of the singular values of a matrix, in nats, through the smaller Gram matrix."""
-    matrix = matrix / matrix.abs().max().clamp_min(torch.finfo(matrix.dtype).tiny)
-    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    squares = torch.linalg.eigvalsh(gram).clamp_min(0).double().cpu().numpy()
+    """Return the entropy of the singular values of a matrix with entries of order one, through its Gram matrix."""
+    rows = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    squares = torch.linalg.eigvalsh(product(rows, rows)).clamp_min(0).double().numpy()
     return float(entanglement_entropy(np.sqrt(squares)))
 
 

@@ -15,9 +15,6 @@ WORK = 4e6
 WIDE = 2**13
 """Entries of a matrix from which one product and two transpositions beat a product for every sample."""
 
-WIDE = 2**13
-"""Entries of a matrix from which one product and two transpositions beat a product for every sample."""
-
 
 def linear(x, weight):
     """Return x W^T of two matrices, as `torch.nn.functional.linear` does."""
@@ -31,15 +28,6 @@ def product(a, b):
     if _fits(a, b):
         return torch.ops.mkldnn._linear_pointwise(_plain(a), _plain(b), None, "none", [], "")
     return torch.mm(a, b.T)
-
-
-def broadcast(matrix, x):
-    """Return the products (sample, row, column) of one matrix with every sample of x, outside of any graph."""
-    samples, inner, columns = x.shape
-    if matrix.numel() < WIDE or not _fits(matrix, x.reshape(-1, inner)):
-        return torch.bmm(matrix.expand(samples, -1, -1), x)
-    together = x.transpose(0, 1).reshape(inner, -1)
-    return product(matrix, together.T).view(-1, samples, columns).transpose(0, 1).contiguous()
 
 
 def broadcast(matrix, x):

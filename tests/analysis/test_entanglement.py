@@ -10,6 +10,7 @@ from torch import nn
 from sshml.analysis import (
     cut_entropies,
     effective_rank,
+    entanglement,
     entanglement_entropy,
     entropy_recorder,
     ordering_entropies,
@@ -162,10 +163,8 @@ def test_the_fast_entropies_are_those_of_the_schmidt_values(weight, dtype, toler
 
 
 def test_orderings_of_the_sites(weight, monkeypatch):
-    import sshml.analysis.entanglement as module
-
-    calls = []
-    monkeypatch.setattr(module, "_gram_entropy", lambda *a, real=module._gram_entropy: calls.append(1) or real(*a))
+    calls, real = [], entanglement._matrix_entropy
+    monkeypatch.setattr(entanglement, "_matrix_entropy", lambda matrix: calls.append(1) or real(matrix))
     orderings = [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)]
     found = ordering_entropies(weight, SHAPE, orderings)
     assert len(calls) == 3
@@ -178,6 +177,23 @@ def test_orderings_of_the_sites(weight, monkeypatch):
     assert ordering_entropies(weight, SHAPE, []).shape == (0, 2)
     with pytest.raises(SSHMLError, match="no ordering of the sites 0 to 2"):
         ordering_entropies(weight, SHAPE, [(0, 1, 1)])
+
+
+def test_threads_change_nothing(weight, monkeypatch):
+    orderings = [(0, 1, 2), (2, 1, 0), (1, 0, 2)]
+    alone = ordering_entropies(weight, SHAPE, orderings)
+    before = torch.get_num_threads()
+    monkeypatch.setattr(entanglement, "PARALLEL", 0)
+    try:
+        torch.set_num_threads(3)
+        np.testing.assert_allclose(ordering_entropies(weight, SHAPE, orderings), alone, rtol=1e-12)
+        assert torch.get_num_threads() == 3
+        monkeypatch.setattr(entanglement, "_matrix_entropy", lambda matrix: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ordering_entropies(weight, SHAPE, orderings)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_entropies_of_singular_vectors(weight):
