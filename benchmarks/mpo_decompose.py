@@ -73,7 +73,7 @@ def main():
         weight = torch.randn(size, size) / size**0.5
         shape = MPOShape((4,) * sites, (4,) * sites)
         calls = peers(weight, shape, options.bond)
-        medians = interleaved(calls, options.repeats)
+        medians = interleaved(calls, options.repeats, row=3 if sites == 5 else 1)
         table(f"{size} x {size}, {sites} sites, bond {options.bond}", medians, dict.fromkeys(medians, 1), BASE)
         reference = decompose(tensorised(weight.double(), shape), shape, options.bond)
         for name, cores in (("sshml", calls["sshml decompose"]()), ("plain SVD, float64", reference)):

@@ -21,7 +21,7 @@ from sshml.compression.products import linear
 
 CASES = ((5, 4, 128), (5, 8, 128), (5, 16, 128), (5, 32, 128), (5, 4, 1024), (5, 8, 1024), (5, 32, 1024), (6, 8, 128))
 """(sites of 4 x 4, bond, batch)."""
-STEPS = 3
+ROW = 3
 """Steps in a row, as in training, of which each timing is the mean."""
 
 
@@ -103,14 +103,13 @@ def main():
         made = layers(sites, bond, options.device)
 
         def step(layer, x=x):
-            for _ in range(STEPS):
-                y = layer(x)
-                y.backward(y.detach())
+            y = layer(x)
+            y.backward(y.detach())
 
-        medians = interleaved({name: (lambda m=m, s=step: s(m)) for name, m in made.items()}, options.repeats)
+        medians = interleaved({name: (lambda m=m, s=step: s(m)) for name, m in made.items()}, options.repeats, ROW)
         groups = best_groups(list(made["sshml MPOLinear"].cores), batch)
         title = f"n = {4**sites}, bond {bond}, batch {batch}; sites grouped as {groups}"
-        table(title, medians, dict.fromkeys(medians, STEPS), "dense nn.Linear (baseline)")
+        table(title, medians, dict.fromkeys(medians, 1), "dense nn.Linear (baseline)")
         for name, layer in made.items():
             print(f"    kept for backward, {name:42s} {saved_bytes(layer, x) / 2**20:8.2f} MiB")
 

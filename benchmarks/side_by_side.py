@@ -20,17 +20,26 @@ def machine(threads):
     return f"{name}, {os.cpu_count()} cores{gpu}; {threads} threads; torch {torch.__version__}"
 
 
-def interleaved(calls, repeats):
-    """Return {name: median seconds}; every round runs each call once, after one round that does not count."""
+IDLE = 0.15
+"""Seconds before each timing: threads of OpenBLAS spin for 0.1 s after a call and would slow whoever comes next."""
+
+
+def interleaved(calls, repeats, row=1):
+    """Return {name: median seconds of a call}; every round runs each, after one round that does not count.
+
+    A timing is the mean of `row` calls in a row, as training makes them.
+    """
     seconds = {name: [] for name in calls}
     for round_ in range(repeats + 1):
         for name, call in calls.items():
+            time.sleep(IDLE)
             start = time.perf_counter()
-            call()
+            for _ in range(row):
+                call()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if round_:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append((time.perf_counter() - start) / row)
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
