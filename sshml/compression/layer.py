@@ -5,6 +5,7 @@ import abc
 import torch
 from torch import nn
 
+from sshml.compression.products import linear
 from sshml.errors import SSHMLError
 
 
@@ -45,7 +46,7 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def forward(self, x):
         """Return x W^T + b."""
-        return nn.functional.linear(x, self.to_weight(), self.bias)
+        return linear(x, self.to_weight(), self.bias)
 
     def to_dense(self):
         """Return the `nn.Linear` of the same weight and bias."""

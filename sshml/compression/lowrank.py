@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sshml.compression.layer import CompressedLinear, check_weight
+from sshml.compression.products import linear
 from sshml.errors import SSHMLError
 
 
@@ -84,7 +85,7 @@ class LowRankLinear(CompressedLinear):
 
     def forward(self, x):
         """Return left (right x) + b."""
-        return nn.functional.linear(nn.functional.linear(x, self.right), self.left, self.bias)
+        return linear(linear(x, self.right), self.left, self.bias)
 
     def to_weight(self):
         """Return left right, shape (out, in)."""

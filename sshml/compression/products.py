@@ -16,11 +16,13 @@ WIDE = 2**13
 """Entries of a matrix from which one product and two transpositions beat a product for every sample."""
 
 
-def linear(x, weight):
-    """Return x W^T of two matrices, as `torch.nn.functional.linear` does."""
-    if not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and _fits(x, weight):
-        return _Linear.apply(x, weight)
-    return torch.nn.functional.linear(x, weight)
+def linear(x, weight, bias=None):
+    """Return x W^T + b, as `torch.nn.functional.linear` does."""
+    traced = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    if traced or x.ndim < 2 or not _fits(rows := x.reshape(-1, x.shape[-1]), weight):
+        return torch.nn.functional.linear(x, weight, bias)
+    y = _Linear.apply(rows, weight).view(*x.shape[:-1], -1)
+    return y if bias is None else y + bias
 
 
 def product(a, b):
@@ -62,7 +64,8 @@ def _fits(a, b):
     return (
         a.dtype == b.dtype == torch.float32
         and a.device.type == b.device.type == "cpu"
-        and 2 * a.shape[0] * a.shape[1] * b.shape[0] >= WORK
+        and a.shape[1] == b.shape[1]
+        and 2 * a.numel() * b.shape[0] >= WORK
         and torch.backends.mkldnn.enabled
         and _has_onednn()
         and not is_functorch_wrapped_tensor(a)

@@ -52,6 +52,16 @@ def test_gradients_are_those_of_a_plain_product(frozen):
     torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
 
 
+def test_any_leading_shape_with_a_bias():
+    x, weight = matrices()
+    bias = torch.arange(float(OUTS))
+    for shaped in (x.view(4, 24, INS), x.view(2, 2, 24, INS), x[:0], x[0]):
+        expected = torch.nn.functional.linear(shaped, weight, bias)
+        torch.testing.assert_close(linear(shaped, weight, bias), expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        linear(x, weight[:, 1:])
+
+
 def test_second_derivatives():
     x, weight = matrices()
     x.requires_grad_()
