@@ -21,7 +21,7 @@ from sshml.compression.products import linear
 
 CASES = ((5, 4, 128), (5, 8, 128), (5, 16, 128), (5, 32, 128), (5, 4, 1024), (5, 8, 1024), (5, 32, 1024), (6, 8, 128))
 """(sites of 4 x 4, bond, batch)."""
-ROW = 3
+ROW = 10
 """Steps in a row, as in training, of which each timing is the mean."""
 
 
@@ -91,7 +91,7 @@ class _Folded(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

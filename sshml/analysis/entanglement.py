@@ -100,7 +100,7 @@ def cut_entropies(weight, shape=None, order=None, base=math.e):
     """Return the von Neumann entropy at every cut between neighbouring sites, shape (cut).
 
     Faster than through `schmidt_values`: the eigenvalues of the smaller Gram matrix, in the weight's own precision
-    (float32 is right to about 1e-5 nats, small Schmidt values carrying no entropy).
+    (float32 is right to a few 1e-5 nats, small Schmidt values carrying no entropy).
 
     Args:
         weight: as in `schmidt_values`.
@@ -281,7 +281,10 @@ def _unfolded(tensor, sites):
 
 
 def _gram_entropies(tensor, sides):
-    """Return the entropies of bipartitions of the sites, in nats, one bipartition to a thread."""
+    """Return the entropies of bipartitions of the sites, in nats, one bipartition to a thread.
+
+    PyTorch lets threads that start meanwhile have one thread of their own too.
+    """
     tensor = (tensor / tensor.abs().max().clamp_min(torch.finfo(tensor.dtype).tiny)).contiguous()
 
     def size(sites):

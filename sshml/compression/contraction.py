@@ -8,9 +8,9 @@ import functools
 import math
 
 import torch
-from torch._C._functorch import is_batchedtensor, is_functorch_wrapped_tensor
+from torch._C._functorch import is_batchedtensor
 
-from sshml.compression.products import broadcast, linear, product
+from sshml.compression.products import broadcast, is_eager, linear, product, wants_graph
 from sshml.compression.shape import groupings
 
 TRACED_BATCH = 128
@@ -32,7 +32,8 @@ def contract(cores, x, groups):
     Before a group x stands as (samples and outputs so far, left bond and inputs of the group, inputs behind it).
     """
     rows, behind = x.shape
-    if len(groups) <= 2 <= len(cores) and _blocks_pay(x):
+    if len(groups) <= 2 <= len(cores) and x.device.type == "cpu" and is_eager():  # in blocks, through the caches
+        _keep_freed_memory()
         cut = groups[0][1] if len(groups) == 2 else _middle(cores)
         first, second = merge(cores[:cut]), merge(cores[cut:])
         if len(groups) == 1:
@@ -58,15 +59,6 @@ def _matrix(core):
     return core.permute(1, 3, 0, 2).reshape(o * right, left * i)
 
 
-def _blocks_pay(x):
-    """Return whether work should pass through the caches in blocks: on a CPU, where nothing traces, casts or maps."""
-    plain = not torch.compiler.is_compiling() and not torch.is_autocast_enabled(x.device.type)
-    if not plain or x.device.type != "cpu" or is_functorch_wrapped_tensor(x):
-        return False
-    _keep_freed_memory()
-    return True
-
-
 @functools.cache
 def _keep_freed_memory():
     """Let glibc keep freed blocks of up to 32 MiB: returned pages are slow to come back.
@@ -78,8 +70,10 @@ def _keep_freed_memory():
 
 def _derivatives(ctx, plain, grad):
     """Return the gradients of an `autograd.Function` through plain products, for a second derivative."""
-    inputs = [tensor for tensor, need in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=True) if need]
-    found = iter(torch.autograd.grad(plain(*ctx.saved_tensors), inputs, grad, create_graph=True))
+    with torch.enable_grad():
+        saved = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]  # apart, where one depends on another
+        inputs = [tensor for tensor, need in zip(saved, ctx.needs_input_grad, strict=True) if need]
+        found = iter(torch.autograd.grad(plain(*saved), inputs, grad, create_graph=True))
     return tuple(next(found) if need else None for need in ctx.needs_input_grad)
 
 
@@ -97,13 +91,13 @@ class _Rebuilt(torch.autograd.Function):
     def forward(ctx, x, first, second):
         ctx.save_for_backward(x, first, second)
         y = x.new_empty(len(x), first.shape[1] * second.shape[1])
-        for rows, _, weight in _blocks(x, first, second):
+        for rows, _, weight in _blocks(first, second):
             y[:, rows] = product(x, weight)
         return y
 
     @staticmethod
     def backward(ctx, grad):
-        if torch.is_grad_enabled():
+        if wants_graph(grad):
             return _derivatives(ctx, _rebuilt, grad)
         x, first, second = ctx.saved_tensors
         for_x, for_first, for_second = ctx.needs_input_grad
@@ -111,10 +105,12 @@ class _Rebuilt(torch.autograd.Function):
         _, o, i, _ = second.shape
         right = second.reshape(bond, o * i)
         grad_x, grad_first, grad_second = 0, torch.empty_like(first), torch.zeros_like(right)
-        for rows, part, weight in _blocks(x, first, second):
+        for rows, part, weight in _blocks(first, second):
             g = grad[:, rows]
             if for_x:
                 grad_x += product(g, weight.T)
+            if not (for_first or for_second):
+                continue
             g = product(g.T, x.T).view(-1, o, ins, i).transpose(1, 2).reshape(-1, o * i)  # OI, oi
             if for_first:
                 grad_first[0, part] = product(g, right).view(-1, ins, bond)
@@ -127,7 +123,7 @@ class _Rebuilt(torch.autograd.Function):
         )
 
 
-def _blocks(x, first, second):
+def _blocks(first, second):
     """Yield (rows of W, outer part of them, W there) for the halves of `_Rebuilt`."""
     _, outs, ins, bond = first.shape
     _, o, i, _ = second.shape
@@ -159,36 +155,38 @@ class _Halves(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, first, second):
         ctx.save_for_backward(x, first, second)
-        samples, inner = x.shape[0], first.shape[1]
+        inner = first.shape[1]
         behind = x.shape[1] // inner
-        rows = first.shape[0] * behind // second.shape[1]
-        y = x.new_empty(samples, rows * second.shape[0])
-        for part, out in zip(x.split(CHUNK), y.split(CHUNK), strict=True):
-            t = broadcast(first, part.reshape(-1, inner, behind))  # b or [i], b [i] I
-            out.copy_(product(t.view(-1, second.shape[1]), second).view_as(out))
+        y = x.new_empty(len(x), first.shape[0] * behind // second.shape[1] * second.shape[0])
+        for start in range(0, len(x), CHUNK):
+            samples = slice(start, start + CHUNK)
+            t = broadcast(first, x[samples].reshape(-1, inner, behind))  # b or [i], b [i] I
+            y[samples] = product(t.view(-1, second.shape[1]), second).view(-1, y.shape[1])
         return y
 
     @staticmethod
     def backward(ctx, grad):
-        if torch.is_grad_enabled():
+        if wants_graph(grad):
             return _derivatives(ctx, _halves, grad)
         x, first, second = ctx.saved_tensors
         inner = first.shape[1]
         behind = x.shape[1] // inner
-        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
+        for_x, for_first, for_second = ctx.needs_input_grad
+        grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if for_x else None
         grad_first, grad_second = torch.zeros_like(first), torch.zeros_like(second)
         for start in range(0, len(x), CHUNK):
             samples = slice(start, start + CHUNK)
             part, g = x[samples].reshape(-1, inner, behind), grad[samples].reshape(-1, second.shape[0])
-            t = broadcast(first, part)
-            grad_second += product(g.T, t.view(-1, second.shape[1]).T)
+            if for_second:
+                grad_second += product(g.T, broadcast(first, part).view(-1, second.shape[1]).T)
             g = product(g, second.T).view(len(part), -1, behind)
             g, columns = (each.transpose(0, 1).reshape(each.shape[1], -1) for each in (g, part))  # or bI, i bI
-            grad_first += product(g, columns)
-            if grad_x is not None:
+            if for_first:
+                grad_first += product(g, columns)
+            if for_x:
                 found = product(first.T, g.T).view(inner, -1, behind)
                 grad_x[samples].view_as(part).copy_(found.transpose(0, 1))
-        return grad_x, grad_first, grad_second
+        return grad_x, grad_first if for_first else None, grad_second if for_second else None
 
 
 def _halves(x, first, second):

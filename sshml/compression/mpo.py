@@ -171,7 +171,7 @@ class MPOLinear(CompressedLinear):
         y = y[:, : self.out_features].reshape(*x.shape[:-1], self.out_features)
         if self.out_position is not None:
             y = y.index_select(-1, self.out_position)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def to_weight(self):
         """Return the dense weight (out, in)."""

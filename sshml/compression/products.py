@@ -1,13 +1,14 @@
 """Products of two matrices in float32 on a CPU, through the faster of the two libraries that PyTorch carries.
 
 PyTorch hands such products to MKL. oneDNN, which it keeps for compiled graphs, needs less than half the time on AMD
-processors with AVX-512 (`benchmarks/mpo_layer.py`).
+processors with AVX-512 (`benchmarks/mpo_layer.py`); processors of Intel with AVX-512 take it too, not measured yet.
 """
 
 import functools
 
 import torch
-from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import forward_ad
 
 WORK = 4e6
 """Floating-point operations from which the longer call of oneDNN, some 10 us more, pays."""
@@ -18,8 +19,7 @@ WIDE = 2**13
 
 def linear(x, weight, bias=None):
     """Return x W^T + b, as `torch.nn.functional.linear` does."""
-    traced = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-    if traced or x.ndim < 2 or not _fits(rows := x.reshape(-1, x.shape[-1]), weight):
+    if x.ndim < 2 or not is_eager() or not _fits(rows := x.reshape(-1, x.shape[-1]), weight):
         return torch.nn.functional.linear(x, weight, bias)
     y = _Linear.apply(rows, weight).view(*x.shape[:-1], -1)
     return y if bias is None else y + bias
@@ -50,7 +50,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
-        times = _differentiable if torch.is_grad_enabled() else product
+        times = _differentiable if wants_graph(grad) else product
         for_x, for_weight = ctx.needs_input_grad
         return times(grad, weight.T) if for_x else None, times(grad.T, x.T) if for_weight else None
 
@@ -59,8 +59,24 @@ def _differentiable(a, b):
     return a @ b.T
 
 
+def is_eager():
+    """Return whether an `autograd.Function` may be called: nothing traces, casts, maps or differentiates forwards."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+    )
+
+
+def wants_graph(grad):
+    """Return whether a backward pass must itself be differentiable, or runs for many gradients at once."""
+    return torch.is_grad_enabled() or is_legacy_batchedtensor(grad) or torch._C._are_functorch_transforms_active()
+
+
 def _fits(a, b):
-    """Return whether two matrices should go through oneDNN; never those that `torch.func` wraps."""
+    """Return whether two matrices should go through oneDNN."""
     return (
         a.dtype == b.dtype == torch.float32
         and a.device.type == b.device.type == "cpu"
@@ -68,8 +84,7 @@ def _fits(a, b):
         and 2 * a.numel() * b.shape[0] >= WORK
         and torch.backends.mkldnn.enabled
         and _has_onednn()
-        and not is_functorch_wrapped_tensor(a)
-        and not is_functorch_wrapped_tensor(b)
+        and not torch._C._are_functorch_transforms_active()
     )
 
 

@@ -1,3 +1,4 @@
+import copy
 import itertools
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from torch import nn
 
 from sshml.compression import MPOLinear, MPOShape, tensorize
+from sshml.compression.contraction import best_groups
 from sshml.compression.mpo import balance, tensorised
 from sshml.compression.orders import blocked
 from sshml.errors import SSHMLError
@@ -333,3 +335,64 @@ def test_wrong_inputs_and_half_precision():
             MPOLinear.from_dense(dense(), SHAPE, 3, order=order)
     with pytest.raises(SSHMLError, match="name them alike"):
         tensorize(nn.Sequential(dense()), {0: SHAPE}, 2, orders={"0": None})
+
+
+FORMS = {  # shape, bond: both halves; W rebuilt, with a leaf core as the left half, as the right half
+    "halves": (((8, 8, 8), (8, 8, 8)), 4),
+    "rebuilt, two sites": (((16, 8), (16, 8)), 24),
+    "rebuilt, three sites": (((8, 4, 4), (4, 8, 4)), 24),
+}
+
+
+@pytest.fixture(params=FORMS)
+def eager(request):
+    shape, bond = FORMS[request.param]
+    torch.manual_seed(0)
+    shape = MPOShape(*shape)
+    layer, x = MPOLinear(shape.in_features, shape.out_features, shape, bond), torch.randn(160, shape.in_features)
+    groups = best_groups(list(layer.cores), len(x))
+    assert len(groups) == (2 if request.param == "halves" else 1)
+    return layer, x
+
+
+def test_derivatives_of_a_layer_used_twice(eager):
+    layer, x = eager
+    layer, x = layer.double(), x.double()
+
+    def slopes(apply, graph):
+        loss = apply(torch.tanh(apply(x))).square().sum()
+        found = torch.autograd.grad(loss, list(layer.cores), create_graph=graph)
+        return found if not graph else (*found, *torch.autograd.grad(found[0].square().sum(), list(layer.cores)))
+
+    def dense(x):
+        return nn.functional.linear(x, layer.to_weight(), layer.bias)
+
+    torch.testing.assert_close(slopes(layer, False), slopes(dense, False))
+    torch.testing.assert_close(slopes(layer, True), slopes(dense, True))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_transforms_tracing_and_forward_derivatives(eager):
+    layer, x = eager
+    expected = nn.functional.linear(x, layer.to_weight(), layer.bias).detach()
+
+    def close(found, expected=expected):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+    close(torch.func.vmap(layer)(x.view(4, 40, -1)).view_as(x))
+    double = {name: torch.stack([p.detach(), 2 * p.detach()]) for name, p in layer.named_parameters()}
+    both = torch.func.vmap(lambda p: torch.func.functional_call(layer, p, (x,)))(double)
+    close(both[0])
+    close(torch.func.vmap(lambda scale: scale * layer(x))(torch.ones(3))[2])
+    close(torch.jit.trace(layer, x)(x))
+    with torch.autograd.forward_ad.dual_level():
+        y = layer(torch.autograd.forward_ad.make_dual(x, x))
+        close(torch.autograd.forward_ad.unpack_dual(y).tangent, expected - layer.bias.detach())
+    inputs = [x.clone().requires_grad_(), *layer.cores]
+    y = layer(inputs[0])
+    many = torch.randn(3, *y.shape)
+    batched = torch.autograd.grad(y, inputs, many, is_grads_batched=True, retain_graph=True)
+    close([each[1] for each in batched], list(torch.autograd.grad(y, inputs, many[1])))
+    assert copy.deepcopy(layer).to("meta")(x.to("meta")).shape == expected.shape
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
