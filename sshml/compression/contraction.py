@@ -69,7 +69,7 @@ def _keep_freed_memory():
 
 
 def _derivatives(ctx, plain, grad):
-    """Return the gradients of an `autograd.Function` through plain products, for a second derivative."""
+    """Return the gradients of an `autograd.Function` through plain products; see `wants_graph`."""
     with torch.enable_grad():
         saved = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]  # apart, where one depends on another
         inputs = [tensor for tensor, need in zip(saved, ctx.needs_input_grad, strict=True) if need]
@@ -82,7 +82,7 @@ BLOCK = 2**20
 
 
 class _Rebuilt(torch.autograd.Function):
-    """y = W x, W rebuilt from two merged halves in blocks of rows; keeps nothing but x for the backward pass.
+    """y = W x, W rebuilt from two merged halves in blocks of rows; keeps x and the halves for the backward pass.
 
     W[Oo, Ii] = sum_X first[O I X] second[X o i].
     """
@@ -147,7 +147,7 @@ CHUNK = 64
 
 
 class _Halves(torch.autograd.Function):
-    """y = W x for two merged halves, chunk by chunk; keeps nothing but x for the backward pass.
+    """y = W x for two merged halves, chunk by chunk; keeps x and the halves for the backward pass.
 
     first is (out_1 bond, in_1), second (out_2, bond in_2): t_b = first x_b, y = t second^T.
     """
@@ -234,8 +234,8 @@ def cost(shapes, samples, groups, vmapped=False):
         written = rows * o * right * behind
         if vmapped and behind > 1:
             return math.inf
-        broadcast = BROADCAST if behind > 1 else 1
-        total += group + 2 * written * left * i * broadcast + MEMORY * written
+        factor = BROADCAST if behind > 1 else 1
+        total += group + 2 * written * left * i * factor + MEMORY * written
         rows *= o
     return total
 

@@ -35,10 +35,11 @@ def product(a, b):
 def broadcast(matrix, x):
     """Return the products (sample, row, column) of one matrix with every sample of x, outside of any graph."""
     samples, inner, columns = x.shape
-    if matrix.numel() < WIDE or not _fits(matrix, x.reshape(-1, inner)):
-        return torch.bmm(matrix.expand(samples, -1, -1), x)
-    together = x.transpose(0, 1).reshape(inner, -1)
-    return product(matrix, together.T).view(-1, samples, columns).transpose(0, 1).contiguous()
+    if matrix.numel() >= WIDE:
+        together = x.transpose(0, 1).reshape(inner, -1).T
+        if _fits(matrix, together):
+            return product(matrix, together).view(-1, samples, columns).transpose(0, 1).contiguous()
+    return torch.bmm(matrix.expand(samples, -1, -1), x)
 
 
 class _Linear(torch.autograd.Function):
