@@ -96,6 +96,9 @@ def _has_onednn():
 
 
 def _plain(matrix):
-    """Return the matrix with whole rows or columns side by side in memory, copied only where it has neither."""
+    """Return the matrix with whole rows or columns side by side in memory, copied only where it has neither.
+
+    oneDNN refuses rows that overlap, as those of `unfold`.
+    """
     (row, column), (rows, columns) = matrix.stride(), matrix.shape
     return matrix if (column == 1 and row >= columns) or (row == 1 and column >= rows) else matrix.contiguous()

@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -179,21 +180,36 @@ def test_orderings_of_the_sites(weight, monkeypatch):
         ordering_entropies(weight, SHAPE, [(0, 1, 1)])
 
 
-def test_threads_change_nothing(weight, monkeypatch):
-    orderings = [(0, 1, 2), (2, 1, 0), (1, 0, 2)]
-    alone = ordering_entropies(weight, SHAPE, orderings)
+def test_threads_change_nothing(monkeypatch):
+    torch.manual_seed(0)
+    shape = MPOShape((2, 2, 2, 2), (2, 2, 2, 2))  # its middle cut is computed first
+    weight = torch.randn(16, 16, dtype=torch.float64) * torch.arange(1, 17)
+    alone = cut_entropies(weight, shape)
+    assert len(set(alone.round(6))) == 3
     before = torch.get_num_threads()
     monkeypatch.setattr(entanglement, "PARALLEL", 0)
+
+    def seen_by_a_new_thread():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
     try:
         torch.set_num_threads(3)
-        np.testing.assert_allclose(ordering_entropies(weight, SHAPE, orderings), alone, rtol=1e-12)
-        assert torch.get_num_threads() == 3
+        np.testing.assert_allclose(cut_entropies(weight, shape), alone, rtol=1e-12)
+        assert torch.get_num_threads() == seen_by_a_new_thread() == 3
         monkeypatch.setattr(entanglement, "_matrix_entropy", lambda matrix: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            ordering_entropies(weight, SHAPE, orderings)
-        assert torch.get_num_threads() == 3
+            cut_entropies(weight, shape)
+        assert torch.get_num_threads() == seen_by_a_new_thread() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_entropies_do_not_depend_on_the_scale(weight, scale):
+    """The squares of these entries leave float32."""
+    weight = weight.float()
+    np.testing.assert_allclose(cut_entropies(weight * scale, SHAPE), cut_entropies(weight, SHAPE), rtol=1e-5)
 
 
 def test_entropies_of_singular_vectors(weight):

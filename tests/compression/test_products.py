@@ -25,13 +25,16 @@ def test_large_products_go_through_onednn_unless_it_is_switched_off(monkeypatch)
     assert not products._fits(x, weight)
 
 
-@pytest.mark.parametrize("form", ["plain", "columns", "every second", "one row for all", "one number for all"])
+@pytest.mark.parametrize(
+    "form", ["plain", "columns", "every second", "overlapping", "one row for all", "one number for all"]
+)
 def test_every_layout_in_memory(form):
     a, b = matrices()
     views = {
         "plain": lambda m: m,
         "columns": lambda m: m.T.contiguous().T,
         "every second": lambda m: m.repeat_interleave(2, 0).repeat_interleave(2, 1)[::2, ::2],
+        "overlapping": lambda m: m.reshape(-1).unfold(0, m.shape[1], 1)[: len(m)],
         "one row for all": lambda m: m[:1].expand_as(m),
         "one number for all": lambda m: m[0, 0].expand_as(m),
     }
