@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sshml.chain import dispersion, eigenstates, fix_gauge, hamiltonian
+from sshml.chain import block, dispersion, eigenstates, fix_gauge, hamiltonian
 from sshml.errors import SSHMLError
 
 HARD = {
@@ -166,3 +166,15 @@ def test_hoppings_are_real_numbers(hoppings):
 def test_bad_input():
     with pytest.raises(SSHMLError, match="NaN"):
         eigenstates([1.0, np.nan], [1.0])
+
+
+@pytest.mark.parametrize("cells", [2, 3, 4, 5])
+@pytest.mark.parametrize("signs", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_order_of_the_mid_gap_pair_on_a_ring_where_w_wins(cells, signs):
+    """One weak w among strong ones, v weaker still: det h is that of the w's, sigma is lost but x^T h y > 0."""
+    v, w = np.full(cells, 1e-14), np.ones(cells)
+    v[0], w[0], w[-1] = signs[0] * 1e-14, 1e-13, signs[1] * w[-1]
+    energies, states = eigenstates(v, w, "periodic")
+    x, y = states[cells, 0::2], states[cells, 1::2]
+    assert 0 < energies[cells] < 1e-11
+    assert x @ block(v, w, "periodic") @ y > 1e-15

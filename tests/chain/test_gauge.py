@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from sshml.chain import eigenstates, fix_gauge, random_gauge
+from sshml.chain.gauge import GAUGE_STREAM
+from sshml.chain.streams import uniforms
 from sshml.errors import SSHMLError
 
 
@@ -45,3 +47,17 @@ def test_random_signs_ignore_what_they_multiply(states):
 def test_seed_out_of_range(states, seed):
     with pytest.raises(SSHMLError, match="out of range"):
         random_gauge(states, seed)
+
+
+def test_signs_have_random_numbers_of_their_own():
+    """Numbers shared with the hoppings of a sample (streams 0, 1, ...) would tie signs to the label."""
+    signs = random_gauge(np.ones((60, 14, 2)), 3)[..., 0] > 0
+    for stream in range(8):
+        for width in range(13, 30):
+            numbers = uniforms(3, 0, 60, width, stream)
+            for start in range(width - 12):
+                part = numbers[:, start : start + 13]
+                assert not (signs[:, :13] == (part >= 0.5)).all()
+    blocks = [set(uniforms(3, 0, 60, 16, stream).ravel()) for stream in (0, 1, GAUGE_STREAM)]
+    assert not blocks[0] & blocks[1]
+    assert not blocks[2] & (blocks[0] | blocks[1])

@@ -60,21 +60,30 @@ def test_a_member_is_the_same_seed_alone(rng, network, flip_signs):
     np.testing.assert_allclose(together.history["train_loss"][1], alone.history["train_loss"][0], rtol=1e-4)
 
 
-def test_a_member_is_plain_training_with_the_same_batches(rng):
-    """The textbook loop over one network, as a naive twin."""
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_a_member_is_plain_training_with_the_same_batches(rng, weight_decay):
+    """The textbook loop over one network, as a naive twin: weights, and losses with a short last batch (64 = 3 20 + 4)."""
     data = toy(rng)
-    run = fit(factory, data, data, TrainingSpec(epochs=1, batch_size=20), seeds=[5, 6])
+    training = TrainingSpec(epochs=2, batch_size=20, weight_decay=weight_decay)
+    run = fit(factory, data, data, training, seeds=[5, 6])
     torch.manual_seed(6)
     model = factory()
     inputs, labels = resident(data)
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(6))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for batch in order.split(20):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
-        optimizer.step()
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(run.weights[name][1], tensor, rtol=1e-4, atol=1e-6)
+    generator = torch.Generator().manual_seed(6)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=weight_decay)
+    for epoch in range(training.epochs):
+        losses = []
+        for batch in torch.randperm(len(inputs), generator=generator).split(20):
+            optimizer.zero_grad()
+            each = nn.functional.cross_entropy(model(inputs[batch]), labels[batch], reduction="none")
+            each.mean().backward()
+            optimizer.step()
+            losses += each.tolist()
+        assert run.history["train_loss"][1, epoch] == pytest.approx(np.mean(losses), rel=1e-5)
+        kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if epoch + 1 == run.epoch[1]:
+            for name, tensor in kept.items():
+                torch.testing.assert_close(run.weights[name][1], tensor, rtol=1e-4, atol=1e-6)
 
 
 def test_global_random_state_is_untouched(rng):

@@ -65,3 +65,13 @@ def test_search_lowers_the_error_and_finds_a_hidden_product():
     found = search(swapped, shape, 1, swaps=150, progress=lambda *call: calls.append(call))
     assert truncation_error(swapped, *found, 1) < 1e-5
     assert calls[-1] == (150, 150)
+
+
+def test_spectral_finds_a_shuffled_chain():
+    """Neurons whose weights overlap with those of their neighbours only, shuffled: their order, up to reversal."""
+    places = torch.arange(30.0)
+    weight = torch.exp(-((places[:, None] - torch.arange(-4.0, 34.0)) ** 2) / 4)
+    weight = weight * torch.randn(weight.shape[1], generator=torch.Generator().manual_seed(0)).sign()
+    shuffle = shuffled(30, 5)
+    found = shuffle[spectral(weight[shuffle])[0]]
+    assert found.tolist() in (list(range(30)), list(range(30))[::-1])

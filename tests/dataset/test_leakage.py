@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.chain import eigenstates, fix_gauge, hamiltonian, random_gauge, winding_number
-from sshml.dataset import DatasetSpec, generate, open_dataset, sign_leakage, split_distance
+from sshml.dataset import DatasetSpec, generate, open_dataset, samples, sign_leakage, split_distance
 from sshml.errors import SSHMLError
 
 
@@ -56,3 +56,18 @@ def test_split_distance_by_brute_force(tmp_path):
     train, test = (np.concatenate([s.read("v"), s.read("w")], 1) for s in (dataset.train, dataset.test))
     nearest = np.sqrt(((test[:, None] - train[None]) ** 2).mean(-1)).min(1)
     np.testing.assert_allclose(split_distance(dataset), (nearest.min(), np.median(nearest)))
+
+
+@pytest.mark.parametrize("cells", [6, 7, 8, 9])
+def test_random_signs_of_a_dataset_tell_nothing(cells):
+    """Also for odd numbers of cells, where signs drawn from the hoppings' own numbers would."""
+    drawn = samples(DatasetSpec(cells=cells), "train", 0, 4000)
+    mean, error = sign_leakage(drawn["states"], drawn["winding"])
+    assert abs(mean - 0.5) < 3 * error
+
+
+def test_the_standard_error_is_the_spread_over_fair_signs(chains):
+    v, w, winding = (x[:1000] for x in chains)
+    states = eigenstates(v, w)[1]
+    found = np.array([sign_leakage(random_gauge(states, seed), winding) for seed in range(20)])
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(ddof=1), rel=0.35)
