@@ -11,8 +11,9 @@ import scipy.linalg
 import torch
 from side_by_side import interleaved, machine, table
 
-from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian, lanes
-from sshml.chain.lanes import run
+from sshml import lanes
+from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian
+from sshml.lanes import run
 
 CHAINS = {16: 20000, 64: 2000, 256: 192}
 LOOPED = {16: 1000, 64: 100, 256: 8}

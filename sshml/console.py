@@ -1,24 +1,16 @@
-"""What the command line prints: tables, means with their spread, progress."""
+"""What the command line prints: tables and progress."""
 
 import contextlib
+import json
+import math
 import sys
 
 
-def spread(values):
-    """Return "mean ± std (n)", or the count of those that exist where some are NaN."""
-    import numpy as np
-
-    found = np.asarray(values, dtype=float)
-    found = found[np.isfinite(found)]
-    if not found.size:
-        return f"none of {len(values)}"
-    std = f" ± {found.std(ddof=1):.2g}" if found.size > 1 else ""
-    count = f" ({found.size})" if found.size == len(values) else f" ({found.size} of {len(values)})"
-    return f"{found.mean():.4g}{std}{count}"
-
-
-def print_table(title, columns, rows):
-    """Print a table of texts."""
+def print_table(title, columns, rows, as_json=False):
+    """Print a table of texts, or a JSON list with an object for each row."""
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -28,6 +20,22 @@ def print_table(title, columns, rows):
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
+
+
+def print_json(rows):
+    """Print plain data as JSON; numbers of numpy as numbers."""
+    print(json.dumps(rows, indent=1, ensure_ascii=False, default=lambda number: number.item()))
+
+
+def duration(seconds):
+    """Return a time in words.
+
+    >>> duration(0.4), duration(75), duration(7300)
+    ('1 s', '75 s', '2.0 h')
+    """
+    if seconds < 100:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @contextlib.contextmanager
@@ -73,6 +81,38 @@ def progress_bars():
             return update
 
         yield bar
+
+
+@contextlib.contextmanager
+def job_bar():
+    """Yield report(jobs done, jobs, seconds done, seconds) of a bar on stderr; the seconds are estimates.
+
+    The time left follows from the estimates and from how fast they were met so far.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.fields[jobs]} jobs"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = None
+
+        def report(done, total, seconds, all_seconds):
+            nonlocal task
+            if not total:
+                return
+            if task is None:
+                task = progress.add_task("", total=1.0, jobs="", left="")
+            share = seconds / all_seconds if all_seconds else done / total
+            elapsed = progress.tasks[0].elapsed or 0.0
+            left = f"about {duration(elapsed * (1 - share) / share)} left" if share > 0.02 and done < total else ""
+            progress.update(task, completed=share, jobs=f"{done}/{total}", left=left)
+
+        yield report
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and HDF5 files that say what they are."""
+"""Files and folders that are either whole or absent."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import platform
 import re
 import shutil
 import tempfile
-import zlib
 from pathlib import Path
 
 from sshml.errors import SSHMLError
@@ -26,7 +25,7 @@ def new_file(path, force=False, size=0):
     """
     path = Path(path)
     refuse_existing(path, force)
-    with _disk_errors(path), _parents(path):
+    with disk_errors(path), _parents(path):
         refuse_full(path, size)
         _remove_stale(path)
         suffix = ".partial" + path.suffix
@@ -111,7 +110,7 @@ def new_folder(path, force=False):
         raise SSHMLError(f"{path} is a file; give the name of a folder.")
     if path.exists() and not force:
         raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
-    with _disk_errors(path), _parents(path):
+    with disk_errors(path), _parents(path):
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
             made = Path(name) / path.name
             made.mkdir()
@@ -147,7 +146,8 @@ def _remove_if_empty(folder):
 
 
 @contextlib.contextmanager
-def _disk_errors(path):
+def disk_errors(path):
+    """Turn what a disk refuses within the block into an `SSHMLError` that names the path."""
     try:
         yield
     except SSHMLError:
@@ -169,121 +169,25 @@ def _reason(error):
 
 
 @contextlib.contextmanager
-def open_hdf5(path, file_format, version):
-    """Open an HDF5 file for reading after checking that its attributes say `file_format` and a known version.
+def locked(path):
+    """Yield whether this process holds the lock of a file that is made for it; it falls with the block or the process.
 
-    Args:
-        path: the file.
-        file_format: expected value of the attribute "format".
-        version: newest readable "format_version".
-
-    Raises:
-        SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
-            within the block finds damage.
+    True as well where the system knows no locks.
     """
-    import h5py
-
-    path = Path(path)
-    if not path.is_file():
-        raise SSHMLError(f"{path} does not exist or is not a file.")
     try:
-        _refuse_broken_seal(path)
-        file = h5py.File(path, "r")
-    except OSError as error:
-        known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
-        reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
-        raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
-    try:
-        with file:
-            found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
-            if not isinstance(found, str) or found != file_format:
-                what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
-                raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
-            if not hasattr(number, "__index__") or not 1 <= number <= version:
-                raise SSHMLError(
-                    f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
-                    " sshml."
-                )
-            yield file
-    except SSHMLError:
-        raise
-    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:  # what h5py makes of lost bytes
-        raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
-
-
-def new_hdf5(path):
-    """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums."""
-    import h5py
-
-    return h5py.File(path, "w", libver=("v110", "v110"))
-
-
-SEAL = b"sshml-seal"
-
-
-def seal(path):
-    """Append a checksum of all its bytes to a small file; `open_hdf5` verifies it before HDF5 sees the file.
-
-    HDF5 itself can crash on lost bytes where its structures carry no checksum, as those of virtual datasets.
-    """
-    data = path.read_bytes()
-    path.write_bytes(data + SEAL + zlib.crc32(data).to_bytes(4, "little"))
-
-
-def _refuse_broken_seal(path):
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - len(SEAL) - 4))
-        end = file.read()
-        if end[:-4] == SEAL:
-            file.seek(0)
-            if zlib.crc32(file.read(size - len(end))) != int.from_bytes(end[-4:], "little"):
-                raise SSHMLError(f"{path} is damaged: its bytes differ from their checksum.")
-
-
-def _one_line(error):
-    return " ".join(str(error).split())
-
-
-def read_attribute(file, name):
-    """Return an attribute of a file's root as text or number, None where it is absent or cannot be read."""
-    try:
-        value = file.attrs.get(name)
-    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError):
-        return None
-    return value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
-
-
-def write_csv(path, rows, force=False):
-    """Write dictionaries with equal keys as a CSV file with one header line."""
-    import csv
-
-    with new_file(path, force) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def read_csv(path):
-    """Return the rows of a CSV file as dictionaries of texts."""
-    import csv
-
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def read_columns(path, **chosen):
-    """Return the columns of a CSV file, numbers as float arrays, of the rows where the given columns match."""
-    import numpy as np
-
-    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in chosen.items())]
-    if not rows:
-        raise SSHMLError(f"{path} has no row with {', '.join(f'{key} = {value}' for key, value in chosen.items())}.")
-    columns = {}
-    for key in rows[0]:
-        texts = [row[key] for row in rows]
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    with path.open("a+") as lock:
         try:
-            columns[key] = np.array(texts, dtype=float)
-        except ValueError:
-            columns[key] = np.array(texts)
-    return columns
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError as error:
+            raise SSHMLError(f"{path} cannot be locked ({_reason(error)}); use a file system with locks.") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}")
+        lock.flush()
+        yield True

@@ -2,7 +2,9 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+
+from sshml.statistics import band, mean_std
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, distinct for colour-blind readers."""
@@ -23,8 +25,8 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
 
 def plot_points(ax, x, groups, **style):
     """Draw mean and one standard deviation of each group of seeds at its x."""
-    means, stds = ([f(group) for group in groups] for f in (np.mean, lambda group: np.std(group, ddof=1)))
-    ax.errorbar(x, means, stds, capsize=2, **style)
+    means, stds, _ = zip(*map(mean_std, groups), strict=True)
+    ax.errorbar(x, means, np.nan_to_num(stds), capsize=2, **style)
     return ax
 
 
@@ -101,10 +103,9 @@ def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
             continue
         jitter = np.linspace(-0.08, 0.08, len(group)) if len(group) > 1 else np.zeros(1)
         ax.plot(x + offset + jitter, group, ".", color=color, alpha=0.4, markersize=4)
-        std = group.std(ddof=1) if len(group) > 1 else 0
-        ax.errorbar(
-            x + offset, group.mean(), std, fmt="o", color=color, capsize=3, markersize=5, label=None if x else label
-        )
+        mean, std, _ = mean_std(group)
+        style = {"fmt": "o", "color": color, "capsize": 3, "markersize": 5, "label": None if x else label}
+        ax.errorbar(x + offset, mean, np.nan_to_num(std), **style)
     ax.set_xticks(range(len(names)), names)
     return ax
 
@@ -134,11 +135,10 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
     """
     place, width = np.arange(len(names)), 0.8 / max(len(groups), 1)
     for number, (label, values) in enumerate(groups.items()):
-        spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(names))
+        mean_of_group, spread = band(values)
         x = place + (number - (len(groups) - 1) / 2) * width
-        ax.bar(
-            x, values.mean(0), 0.9 * width, yerr=spread, color=COLORS[number % 6], ecolor="0.2", capsize=2, label=label
-        )
+        style = {"color": COLORS[number % 6], "ecolor": "0.2", "capsize": 2, "label": label}
+        ax.bar(x, mean_of_group, 0.9 * width, yerr=spread, **style)
     for number in place:
         ends, label = [number - 0.45, number + 0.45], None if number else "Gaussian matrix"
         ax.fill_between(ends, mean[number] - 2 * std[number], mean[number] + 2 * std[number], color="0.3", alpha=0.3)
@@ -149,3 +149,60 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
     ax.set_ylabel("entanglement entropy $S$ (nats)")
     ax.set_ylim(0, 1.12 * max(ceiling) or 1)
     return ax
+
+
+def sweep_figure(sweep, threshold=0.95):
+    """Return the figure of a `Sweep`: test accuracy against the size of the layer, mean, one std and every network.
+
+    Args:
+        sweep: from `rank_sweep`, `bond_sweep` or `prune_sweep`.
+        threshold: accuracy to mark, with the smallest size that keeps it, the median over the networks.
+    """
+    figure, axes = new_figure(width=4.6, height=3.3)
+    ax = axes[0, 0]
+    mean, std = band(sweep.accuracy)
+    plot_band(ax, sweep.sizes, mean, std, color=COLORS[0], linewidth=1.5, label="mean ± std")
+    if 1 < len(sweep.accuracy) <= 20:
+        ax.plot(sweep.sizes, sweep.accuracy.T, ".", color=COLORS[0], markersize=2, alpha=0.5)
+    ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
+    ax.annotate(f"{threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), fontsize=8, va="center")
+    found = sweep.smallest(threshold)
+    if np.isfinite(found).any():
+        size = np.median(found[np.isfinite(found)])
+        ax.axvline(size, color=COLORS[1], linewidth=1, linestyle="--", label=f"{size:g}: smallest {sweep.what} kept")
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=30))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlim(sweep.sizes[0] * 0.9, sweep.sizes[-1] * 1.1)
+    kept = {"svd": "singular values kept", "mpo": "largest bond", "prune": "weights kept"}[sweep.method]
+    ax.set_xlabel(f"{kept}, layer {sweep.layer}")
+    ax.set_ylabel("test accuracy")
+    ax.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def selection_figure(selection, ratio, winding):
+    """Return the figure of a `Selection`: the top vector of the first network, its weight per row, its scores.
+
+    Args:
+        selection: from `select`.
+        ratio: w/v of the test chains, shape (sample).
+        winding: their winding numbers, shape (sample).
+    """
+    figure, axes = new_figure(1, 3, width=3.6, height=3)
+    rows = "site" if selection.view == "projector" else "level"
+    plot_vector(axes[0, 0], selection.vectors[0, 0], rows).set_title("first network", fontsize=9)
+    plot_shares(axes[0, 1], selection.row_share[:, 0], rows).set_title("all networks", fontsize=9)
+    plot_score(axes[0, 2], ratio, selection.score[0], winding).legend(markerscale=4)
+    axes[0, 2].set_title("first network, test chains", fontsize=9)
+    return figure
+
+
+def cuts_figure(report):
+    """Return the figure of a `CutReport`: entropies in nats at every cut, beside random matrices and ceilings."""
+    figure, axes = new_figure(width=max(5, 1.2 * report.shape.sites))
+    cuts = [str(k + 1) for k in range(len(report.ceiling))]
+    plot_cuts(axes[0, 0], cuts, report.entropies, report.mean, report.std, report.ceiling)
+    axes[0, 0].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

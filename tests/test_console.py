@@ -1,20 +1,6 @@
-import numpy as np
-import pytest
+import json
 
-from sshml.console import print_table, progress_bars, spread, waiting
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ([1.0, 2.0, 3.0], "2 ± 1 (3)"),
-        ([0.5], "0.5 (1)"),
-        ([1.0, np.nan, 3.0], "2 ± 1.4 (2 of 3)"),
-        ([np.nan, np.nan], "none of 2"),
-    ],
-)
-def test_spread(values, text):
-    assert spread(values) == text
+from sshml.console import job_bar, print_table, progress_bars, waiting
 
 
 def test_table_shows_every_cell(capsys):
@@ -36,3 +22,16 @@ def test_progress_goes_to_stderr(capsys):
     assert "work" in err
     assert "3/3" in err
     assert "never begun" not in err
+
+
+def test_a_table_as_json(capsys):
+    print_table("title", ("a", "b"), [("one", "[two]"), ("|v1|²", "0.125")], as_json=True)
+    assert json.loads(capsys.readouterr().out) == [{"a": "one", "b": "[two]"}, {"a": "|v1|²", "b": "0.125"}]
+
+
+def test_the_bar_over_jobs(capsys):
+    with job_bar() as report:
+        report(0, 0, 0.0, 0.0)
+        report(0, 4, 0.0, 100.0)
+        report(3, 4, 75.0, 100.0)
+    assert "3/4 jobs" in capsys.readouterr().err

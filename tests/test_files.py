@@ -4,12 +4,10 @@ import platform
 import subprocess
 import sys
 
-import h5py
-import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.files import new_file, new_folder, new_hdf5, open_hdf5, read_columns, read_csv, seal, write_csv
+from sshml.files import locked, new_file, new_folder
 
 
 def names(folder):
@@ -76,38 +74,6 @@ def test_a_disk_too_small_is_refused_before_the_work(tmp_path):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("attrs", "words"),
-    [
-        ({}, "without the attribute"),
-        ({"format": "other"}, "is a other file; expected a thing file"),
-        ({"format": "thing"}, "version None"),
-        ({"format": "thing", "format_version": 3}, "reads versions 1 to 2"),
-    ],
-)
-def test_foreign_hdf5(tmp_path, attrs, words):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.attrs.update(attrs)
-    with pytest.raises(SSHMLError, match=words), open_hdf5(tmp_path / "a.h5", "thing", 2):
-        pass
-
-
-def test_files_that_are_not_hdf5(tmp_path):
-    (tmp_path / "text").write_text("hello" * 1000)
-    with h5py.File(tmp_path / "whole.h5", "w") as file:
-        file["x"] = np.zeros(10000)
-    (tmp_path / "cut.h5").write_bytes((tmp_path / "whole.h5").read_bytes()[:2000])
-    for name, words in (("text", "not an HDF5 file"), ("cut.h5", "truncated"), ("none", "does not exist")):
-        with pytest.raises(SSHMLError, match=words), open_hdf5(tmp_path / name, "thing", 1):
-            pass
-
-
-def test_csv_round_trip(tmp_path):
-    rows = [{"a": 1, "b": "x, y"}, {"a": 2.5, "b": ""}]
-    write_csv(tmp_path / "t.csv", rows)
-    assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": "x, y"}, {"a": "2.5", "b": ""}]
-
-
 def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     """Temporary files of dead processes of this machine are removed, those of living ones stay."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -131,23 +97,23 @@ def test_a_name_taken_meanwhile_is_not_overwritten(tmp_path):
     assert [f.read_text() for f in tmp_path.iterdir()] == ["theirs"]
 
 
-def test_a_sealed_file_is_read_only_if_whole(tmp_path):
-    with new_hdf5(tmp_path / "a.h5") as file:
-        file.attrs["format"], file.attrs["format_version"] = "f", 1
-    seal(tmp_path / "a.h5")
-    with open_hdf5(tmp_path / "a.h5", "f", 1) as file:
-        assert file.attrs["format"] == "f"
-    data = bytearray((tmp_path / "a.h5").read_bytes())
-    data[len(data) // 2] ^= 1
-    (tmp_path / "a.h5").write_bytes(data)
-    with pytest.raises(SSHMLError, match="differ from their checksum"), open_hdf5(tmp_path / "a.h5", "f", 1):
-        pass
+def test_a_lock_is_held_by_one(tmp_path):
+    pytest.importorskip("fcntl")
+    with locked(tmp_path / ".lock") as mine, locked(tmp_path / ".lock") as theirs:
+        assert mine
+        assert not theirs
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+    with locked(tmp_path / ".lock") as again:
+        assert again
 
 
-def test_columns_of_the_rows_that_match(tmp_path):
-    write_csv(tmp_path / "a.csv", [{"name": n, "value": v} for n, v in (("x", 1), ("y", 2.5), ("x", 3))])
-    found = read_columns(tmp_path / "a.csv", name="x")
-    assert found["value"].tolist() == [1, 3]
-    assert found["name"].tolist() == ["x", "x"]
-    with pytest.raises(SSHMLError, match="no row with name = z"):
-        read_columns(tmp_path / "a.csv", name="z")
+def test_a_lock_falls_with_its_process(tmp_path):
+    pytest.importorskip("fcntl")
+    code = (
+        "import os, sys; from pathlib import Path; from sshml.files import locked\n"
+        "with locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / ".lock")], check=False)
+    assert (tmp_path / ".lock").exists()
+    with locked(tmp_path / ".lock") as mine:
+        assert mine

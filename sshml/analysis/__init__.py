@@ -17,6 +17,7 @@ from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entro
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
 from sshml.analysis.sweep import Sweep, bond_sweep, prune_sweep, rank_sweep, smallest_size
+from sshml.analysis.weights import load_weights
 
 __all__ = [
     "CutReport",
@@ -34,6 +35,7 @@ __all__ = [
     "gaussian_cuts",
     "gaussian_entropy",
     "gaussian_spread",
+    "load_weights",
     "marchenko_pastur_edge",
     "ordering_entropies",
     "outliers",

@@ -7,7 +7,7 @@ import numpy as np
 from sshml.analysis.entanglement import as_weight, cut_entropies, unfolded
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, shuffled_cuts
 from sshml.analysis.spectrum import outliers
-from sshml.compression.shape import as_shape
+from sshml.compression import as_shape
 from sshml.errors import SSHMLError
 
 

@@ -13,11 +13,7 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
-from sshml.compression import MPOLinear
-from sshml.compression.layer import CompressedLinear, check_weight
-from sshml.compression.mpo import tensorised
-from sshml.compression.products import product
-from sshml.compression.shape import as_shape
+from sshml.compression import CompressedLinear, MPOLinear, as_shape, check_weight, product, tensorised
 from sshml.errors import SSHMLError
 
 
@@ -37,7 +33,7 @@ def schmidt_values(weight, shape=None, cut=None, order=None):
     Raises:
         SSHMLError: a shape that does not fit, a cut out of range, NaN weights.
 
-    >>> schmidt_values(np.eye(4), ((2, 2), (2, 2)), cut=1), schmidt_values(np.eye(4)).tolist()
+    >>> schmidt_values(np.eye(4), ((2, 2), (2, 2)), cut=1).round(6), schmidt_values(np.eye(4)).tolist()
     (array([2., 0., 0., 0.]), [1.0, 1.0, 1.0, 1.0])
     """
     if _is_own(weight, shape, order) and isinstance(cut, (int, np.integer)) and not isinstance(cut, bool):
@@ -157,26 +153,40 @@ def entropy_recorder(layers, every=1):
         every: epochs between two records.
 
     Returns:
-        The callback; its attribute `entropies` is {name: list of arrays (member, cut)} and `epochs` their epochs.
+        The callback; its attribute `entropies` is {name: list of arrays (member, cut)} and `epochs` their epochs. A
+        checkpoint of the training holds them too.
     """
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise SSHMLError(f"every is {every!r}; expected an integer of at least 1.")
+    return _EntropyRecorder(layers, every)
+
+
+class _EntropyRecorder:
+    def __init__(self, layers, every):
+        self.layers, self.every, self.epochs, self.entropies = layers, every, [], {name: [] for name in layers}
 
     @torch.no_grad()
-    def record(epoch, stacked):
-        if epoch % every:
+    def __call__(self, epoch, stacked):
+        if epoch % self.every:
             return
-        record.epochs.append(epoch)
+        self.epochs.append(epoch)
         state = dict(stacked.named_parameters())
-        for name, shape in layers.items():
+        for name, shape in self.layers.items():
             key = next((k for k in (f"{name}.weight", f"member.{name}.weight") if k in state), None)
             if key is None:
                 raise SSHMLError(f"layer {name!r} has no weight to record; name a dense linear layer.")
             weight = state[key] if state[key].ndim == 3 else state[key][None]
-            record.entropies[name].append(np.stack([_entropies_of(member, shape) for member in weight]))
+            self.entropies[name].append(np.stack([_entropies_of(member, shape) for member in weight]))
 
-    record.epochs, record.entropies = [], {name: [] for name in layers}
-    return record
+    def state_dict(self):
+        return {
+            "epochs": np.array(self.epochs, int),
+            **{f"of {name}": np.array(e) for name, e in self.entropies.items()},
+        }
+
+    def load_state_dict(self, state):
+        self.epochs = state["epochs"].tolist()
+        self.entropies = {name: list(state[f"of {name}"]) for name in self.layers}
 
 
 def _entropies_of(weight, shape):

@@ -1,17 +1,20 @@
 """Accuracy on the whole grid of ranks of two successive layers, by nested rank-1 updates."""
 
-import numba
 import numpy as np
 import torch
+from numba import njit
 from torch import nn
 
-from sshml.classifier.loading import resident
-from sshml.compression.layer import check_weight
+from sshml.classifier import members_of, resident
+from sshml.compression import check_weight
 from sshml.errors import SSHMLError
+from sshml.lanes import JIT, run
 
 LANES = 128
-"""Samples that one thread carries side by side; from 64 on LLVM vectorises the loops instead of unrolling them."""
+"""Samples carried side by side; from 64 on LLVM vectorises the loops instead of unrolling them."""
 
+BLOCKS = 128
+"""Blocks of LANES samples whose counts are kept apart at a time."""
 
 ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid)
 
@@ -21,7 +24,7 @@ def rank_grid(models, split, ranks=None, view=None):
 
     For a perceptron Linear, activation, Linear, activation, Linear. Both layers are resumed from rank to rank,
     z1_r = z1_{r-1} + s_r (x . v_r) u_r, and for each r the same over the ranks of layer 2; only differences of
-    logits to class 0 are formed. Runs on the CPU (numba, parallel over samples).
+    logits to class 0 are formed. Runs on the CPU, blocks of samples on plain threads.
 
     Args:
         models: a `Run`, a module or a list of modules.
@@ -35,10 +38,7 @@ def rank_grid(models, split, ranks=None, view=None):
     Raises:
         SSHMLError: another architecture, ranks out of range, unusable split.
     """
-    if hasattr(models, "models"):
-        view = view or models.training.view
-        models = models.models()
-    models = models if isinstance(models, (list, tuple)) else [models]
+    models, view = members_of(models, view)
     inputs, labels = resident(split, view)
     inputs = inputs.flatten(1)
     accuracy = []
@@ -86,8 +86,7 @@ def _grid_of_one(one, two, three, activation, inputs, labels, report):
     def contiguous(tensor):
         return np.ascontiguousarray(tensor.float().numpy())
 
-    hits = _count_hits(
-        contiguous(vh1[:width] @ inputs.to(vh1.dtype).mT),  # r [in], b [in]
+    weights = (
         contiguous((u1 * s1).mT[:width]),
         contiguous(bias(one)),
         contiguous(vh2),
@@ -95,15 +94,19 @@ def _grid_of_one(one, two, three, activation, inputs, labels, report):
         contiguous(bias(two)),
         contiguous(three.weight[1:] - three.weight[:1]),
         contiguous(bias(three)[1:] - bias(three)[:1]),
-        labels.numpy(),
         report,
         activation,
-        numba.get_num_threads(),
     )
+    scores, labels = contiguous(vh1[:width] @ inputs.to(vh1.dtype).mT), labels.numpy()  # r [in], b [in]
+    starts, hits = np.arange(0, len(labels), LANES), np.zeros((report.sum(), min(two.weight.shape)), np.int64)
+    for some in np.split(starts, range(BLOCKS, len(starts), BLOCKS)):
+        found = np.zeros((len(some), *hits.shape), np.int64)
+        run(_count_hits, some, found, shared=(scores, labels, *weights), unit=1)
+        hits += found.sum(0)
     return hits / len(labels)
 
 
-@numba.njit(fastmath={"contract"})
+@njit(**JIT)
 def _activate(z, h, i, j, activation):
     """Write the activation of row i of z to row j of h; the branch stays outside the loops, which then vectorise."""
     if activation == 0:
@@ -117,71 +120,83 @@ def _activate(z, h, i, j, activation):
             h[j, b] = np.float32(1) / (np.float32(1) + np.exp(-z[i, b]))
 
 
-@numba.njit(parallel=True, fastmath={"contract"}, cache=True)
-def _count_hits(scores1, columns1, bias1, rows2, columns2, bias2, weight3, bias3, labels, report, activation, threads):
-    """Count hits (reported rank of layer 1, rank of layer 2).
+@njit(**JIT)
+def _count_hits(
+    starts, hits, scores1, labels, columns1, bias1, rows2, columns2, bias2, weight3, bias3, report, activation
+):
+    """Count hits (block, reported rank of layer 1, rank of layer 2) of the blocks of samples from `starts` on.
 
     scores1 (r1, sample) = v_r . x, columns1 (r1, hidden 1) = s_r u_r; rows2 (r2, hidden 1), columns2 (r2, hidden 2);
     weight3 (class - 1, hidden 2), bias3 (class - 1): differences to class 0.
     """
     samples, ranks1 = len(labels), len(report)
-    hidden1, (ranks2, hidden2), others = len(bias1), columns2.shape, len(bias3)
-    blocks = (samples + LANES - 1) // LANES
-    hits = np.zeros((threads, report.sum(), ranks2), dtype=np.int64)
-    for thread in numba.prange(threads):
-        z1 = np.empty((hidden1, LANES), dtype=np.float32)
-        h1 = np.empty((hidden1, LANES), dtype=np.float32)
-        z2 = np.empty((hidden2, LANES), dtype=np.float32)
-        h2 = np.empty((1, LANES), dtype=np.float32)
-        score = np.empty(LANES, dtype=np.float32)
-        logit = np.empty((others, LANES), dtype=np.float32)
-        for block in range(thread, blocks, threads):
-            first = block * LANES
-            count = min(LANES, samples - first)
-            score[:] = 0
+    hidden1, hidden2, others = len(bias1), len(bias2), len(bias3)
+    z1 = np.empty((hidden1, LANES), dtype=np.float32)
+    h1 = np.empty((hidden1, LANES), dtype=np.float32)
+    z2 = np.empty((hidden2, LANES), dtype=np.float32)
+    h2 = np.empty((1, LANES), dtype=np.float32)
+    score = np.empty(LANES, dtype=np.float32)
+    logit = np.empty((others, LANES), dtype=np.float32)
+    for block in range(len(starts)):
+        first = starts[block]
+        count = min(LANES, samples - first)
+        score[:] = 0
+        for i in range(hidden1):
+            z1[i] = bias1[i]
+        row = -1
+        for r1 in range(ranks1):
+            score[:count] = scores1[r1, first : first + count]
             for i in range(hidden1):
-                z1[i] = bias1[i]
-            row = -1
-            for r1 in range(ranks1):
-                score[:count] = scores1[r1, first : first + count]
-                for i in range(hidden1):
-                    u = columns1[r1, i]
-                    for b in range(LANES):
-                        z1[i, b] += u * score[b]
-                if not report[r1]:
-                    continue
-                row += 1
-                for i in range(hidden1):
-                    _activate(z1, h1, i, i, activation)
-                for i in range(hidden2):
-                    z2[i] = bias2[i]
-                for r2 in range(ranks2):
-                    score[:] = 0
-                    for i in range(0, hidden1 - 3, 4):  # four at a time: a fourth of the loads and stores of score
-                        v0, v1, v2, v3 = rows2[r2, i : i + 4]
-                        for b in range(LANES):
-                            score[b] += v0 * h1[i, b] + v1 * h1[i + 1, b] + v2 * h1[i + 2, b] + v3 * h1[i + 3, b]
-                    for i in range(hidden1 - hidden1 % 4, hidden1):
-                        for b in range(LANES):
-                            score[b] += rows2[r2, i] * h1[i, b]
-                    for c in range(others):
-                        logit[c] = bias3[c]
+                u = columns1[r1, i]
+                for b in range(LANES):
+                    z1[i, b] += u * score[b]
+            if not report[r1]:
+                continue
+            row += 1
+            for i in range(hidden1):
+                _activate(z1, h1, i, i, activation)
+            for i in range(hidden2):
+                z2[i] = bias2[i]
+            for r2 in range(len(columns2)):
+                _inner_products(rows2[r2], h1, score)
+                for c in range(others):
+                    logit[c] = bias3[c]
+                if activation == 0 and others == 1:
+                    _relu_two_classes(columns2[r2], score, weight3[0], z2, logit[0])
+                else:
                     for i in range(hidden2):
-                        if activation == 0 and others == 1:  # ReLU, two classes: all in one loop, twice as fast
-                            for b in range(LANES):
-                                z2[i, b] += columns2[r2, i] * score[b]
-                                logit[0, b] += weight3[0, i] * max(z2[i, b], np.float32(0))
-                            continue
                         for b in range(LANES):
                             z2[i, b] += columns2[r2, i] * score[b]
                         _activate(z2, h2, i, 0, activation)
                         for c in range(others):
                             for b in range(LANES):
                                 logit[c, b] += weight3[c, i] * h2[0, b]
-                    for b in range(count):
-                        best, winner = np.float32(0), 0
-                        for c in range(others):
-                            if logit[c, b] > best:
-                                best, winner = logit[c, b], c + 1
-                        hits[thread, row, r2] += winner == labels[first + b]
-    return hits.sum(0)
+                for b in range(count):
+                    best, winner = np.float32(0), 0
+                    for c in range(others):
+                        if logit[c, b] > best:
+                            best, winner = logit[c, b], c + 1
+                    hits[block, row, r2] += winner == labels[first + b]
+
+
+@njit(**JIT)
+def _inner_products(v, h, score):
+    """Fill score (lane) with v . h, h (hidden, lane); four rows at a time: a fourth of its loads and stores."""
+    whole = len(v) - len(v) % 4
+    score[:] = 0
+    for i in range(0, whole, 4):
+        v0, v1, v2, v3 = v[i : i + 4]
+        for b in range(LANES):
+            score[b] += v0 * h[i, b] + v1 * h[i + 1, b] + v2 * h[i + 2, b] + v3 * h[i + 3, b]
+    for i in range(whole, len(v)):
+        for b in range(LANES):
+            score[b] += v[i] * h[i, b]
+
+
+@njit(**JIT)
+def _relu_two_classes(column, score, weight, z, logit):
+    """Add a rank to z (hidden, lane) and its ReLU's logit, in one loop: twice as fast as the general way."""
+    for i in range(len(column)):
+        for b in range(LANES):
+            z[i, b] += column[i] * score[b]
+            logit[b] += weight[i] * max(z[i, b], np.float32(0))

@@ -9,7 +9,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 from scipy.special import digamma, gammaln
 
 from sshml.analysis.entanglement import as_weight, cut_entropies, entanglement_entropy
-from sshml.compression.shape import as_shape
+from sshml.compression import as_shape
 from sshml.errors import SSHMLError
 
 NODES = 16

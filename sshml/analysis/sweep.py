@@ -8,12 +8,8 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
-from sshml.classifier.ensemble import StackedLinear, stack
-from sshml.classifier.loading import pick_device, resident
-from sshml.compression import find_layer
-from sshml.compression.layer import check_weight
-from sshml.compression.pruning import index_dtype
-from sshml.compression.shape import as_shape
+from sshml.classifier import Run, StackedLinear, members_of, pick_device, resident, stack
+from sshml.compression import as_shape, check_weight, find_layer, index_dtype
 from sshml.errors import SSHMLError
 
 BLOCK = 2**19
@@ -36,6 +32,24 @@ class Sweep:
     numbers: np.ndarray
     stored: np.ndarray
     share: np.ndarray
+
+    @property
+    def what(self):
+        """What a size is: "rank", "bond" or "weights"."""
+        return {"svd": "rank", "mpo": "bond", "prune": "weights"}[self.method]
+
+    def rows(self, seeds=None):
+        """Return a row for each size, with the accuracy of every member, for a table.
+
+        Args:
+            seeds: names of the members; 0, 1, ... if None.
+        """
+        seeds = range(len(self.accuracy)) if seeds is None else seeds
+        return [
+            {"method": self.method, "layer": self.layer, "size": size, "removed": share, "bytes": stored}
+            | {f"seed {seed}": accuracy for seed, accuracy in zip(seeds, self.accuracy[:, i], strict=True)}
+            for i, (size, share, stored) in enumerate(zip(self.sizes, self.share, self.stored, strict=True))
+        ]
 
     def smallest(self, threshold=0.95):
         """Return, for each member, the smallest size from which on the accuracy never falls below a threshold.
@@ -162,7 +176,7 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
     Raises:
         SSHMLError: no such layer, a shape that does not fit, bonds out of range.
     """
-    if not hasattr(run, "models"):
+    if not isinstance(run, Run):
         raise SSHMLError(f"got a {type(run).__name__}; bond_sweep needs a Run, as `fit` and `load_run` return it.")
     name = find_layer(run.model(), layer)
     dense = run.model().get_submodule(name)
@@ -194,10 +208,7 @@ class _Problem:
     """Models, one of their layers, and the test data; `parts` are groups of members evaluated together."""
 
     def __init__(self, models, split, layer, view, device):
-        if hasattr(models, "models"):
-            view = view or models.training.view
-            models = models.models()
-        self.models = list(models) if isinstance(models, (list, tuple)) else [models]
+        self.models, view = members_of(models, view)
         self.device = pick_device(device)
         self.inputs, self.labels = resident(split, view, self.device)
         self.layer = find_layer(self.models[0], layer)

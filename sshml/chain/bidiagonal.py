@@ -13,7 +13,7 @@ cell to the first is the same matrix of the reversed hoppings.
 import numpy as np
 from numba import njit
 
-from sshml.chain.lanes import JIT, LANES
+from sshml.lanes import JIT, LANES
 
 V, W, Q, E, RATIO, STATIONARY, VECTOR, ROWS = range(8)
 """Rows of `work[cell]`: v, w, v^2, w^2; L+ of the factorisation from above, its s (then U of the one from below)."""

@@ -8,7 +8,7 @@ x_m = (-1)^{j+1} sin((M+1-m)k), y_m = sin(mk), up to the norm. For w/v > (M+1)/M
 import numpy as np
 from numba import njit
 
-from sshml.chain.lanes import JIT, LANES
+from sshml.lanes import JIT, LANES
 
 C, S, POWER_C, POWER_S, ERROR, NORM, SIGMA, V, W, STEP_C, STEP_S, START_C, START_S, ROWS = range(14)
 """Rows of `lane`: e^{ik}, a power of it, last error of the quantisation, norm, sigma, hoppings, start and its step."""

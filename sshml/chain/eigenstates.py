@@ -91,8 +91,9 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
 
     What the outputs hold of those that are left stays as it is, unless the outputs are `fresh`.
     """
-    from sshml.chain import bidiagonal, closed_form
-    from sshml.chain.lanes import multiply_sites, run
+    from sshml.chain import bidiagonal, closed_form  # numba is slow to import
+    from sshml.chain.signs import multiply_sites
+    from sshml.lanes import run
 
     left = wanted.copy()
     possible = wanted & (v != 0).all(axis=1) & (w != 0).all(axis=1)

@@ -61,11 +61,12 @@ def random_gauge(states, seed, first=0):
 
 def apply_gauge(states, gauge, seed, first=0):
     """Give states (sample, level, site) a gauge in place, "fixed" or "random", by compiled kernels."""
-    from sshml.chain.lanes import first_maximum_signs, multiply_levels, run
+    from sshml.chain.signs import first_maximum_signs, multiply_levels  # numba is slow to import
+    from sshml.lanes import run
 
     if gauge == "fixed":
         signs = np.empty(states.shape[:2], np.int8)
-        run(first_maximum_signs, states, states.dtype.type(NEAR_MAXIMUM), signs)
+        run(first_maximum_signs, states, signs, shared=(states.dtype.type(NEAR_MAXIMUM),))
     else:
         signs = _random_signs(states, seed, first)
     run(multiply_levels, states, signs)

@@ -1,20 +1,24 @@
 """Networks and their training."""
 
 from sshml.classifier.checkpoint import load_run, save_run
-from sshml.classifier.ensemble import stack
+from sshml.classifier.ensemble import StackedLinear, stack
 from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
-from sshml.classifier.training import Run, TrainingSpec, fit
+from sshml.classifier.run import Run, members_of
+from sshml.classifier.spec import TrainingSpec
+from sshml.classifier.training import fit
 
 __all__ = [
     "FC2",
     "MLP",
     "LeNet5",
     "Run",
+    "StackedLinear",
     "Stream",
     "TrainingSpec",
     "fit",
     "load_run",
+    "members_of",
     "pick_device",
     "resident",
     "save_run",

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from sshml.classifier.networks import NETWORKS
-from sshml.classifier.training import Run, TrainingSpec
+from sshml.classifier.run import Run
+from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
-from sshml.files import new_file, open_hdf5
+from sshml.files import new_file
+from sshml.hdf5 import open_hdf5
 
 FORMAT, FORMAT_VERSION = "sshml-run", 1
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from sshml.dataset.store import check_view
+from sshml.dataset import check_view
 from sshml.errors import SSHMLError
 
 

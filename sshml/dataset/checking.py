@@ -1,15 +1,13 @@
 """Whether a dataset file keeps every rule of its format."""
 
-import zlib
-
 import numpy as np
 
-from sshml.chain.hamiltonian import hamiltonian
-from sshml.chain.winding import label, log_margin
+from sshml.chain import hamiltonian, label, log_margin
+from sshml.dataset.layout import FORMAT, FORMAT_VERSION
 from sshml.dataset.shards import SHARD_FORMAT, Shard
-from sshml.dataset.store import FORMAT, FORMAT_VERSION, block_rows, layout, open_dataset, shards_of
+from sshml.dataset.store import open_dataset, shards_of
 from sshml.errors import SSHMLError
-from sshml.files import open_hdf5
+from sshml.hdf5 import crc32, open_hdf5
 
 TOLERANCE = 1e-5
 """Largest rounding error of float32 states and energies, relative to the largest hopping, that `check` accepts."""
@@ -30,7 +28,7 @@ def check(path, progress=None):
         SSHMLError: the first broken rule, with the path inside the file and the sample.
     """
     dataset = open_dataset(path)
-    spec, names = dataset.spec, list(layout(dataset.spec, dataset.recipe))
+    spec, names, block = dataset.spec, list(dataset.layout.arrays), dataset.layout.block_rows
     total, done, marks = sum(map(len, dataset.splits.values())), 0, []
     with open_hdf5(dataset.path, FORMAT, FORMAT_VERSION) as file:
         shards = [_read_shard(dataset, name) for name in shards_of(file)]
@@ -41,14 +39,14 @@ def check(path, progress=None):
                 raise SSHMLError(f"{path}: /{split_name} has no shard for sample {expected}.")
             for start, size, where, checksums in parts:
                 crc = dict.fromkeys(names, 0)
-                for first in range(start, start + size, block_rows(spec)):
-                    rows = slice(first, min(first + block_rows(spec), start + size))
-                    arrays = {name: split.read(name, rows, file) for name in names}
+                for first in range(start, start + size, block):
+                    rows = slice(first, min(first + block, start + size))
+                    arrays = dict(zip(names, split.read(names, rows, file), strict=True))
                     for name, rule, broken in _broken_rules(arrays, spec):
                         if broken.any():
                             sample = first + int(np.argwhere(broken)[0, 0])
                             raise SSHMLError(f"{path}: /{split_name}/{name} sample {sample} {rule}.")
-                    crc = {name: zlib.crc32(np.ascontiguousarray(arrays[name]), crc[name]) for name in names}
+                    crc = {name: crc32(np.ascontiguousarray(arrays[name]), crc[name]) for name in names}
                     marks.append(_marks([arrays[name] for name in spec.clean]))
                     done += rows.stop - rows.start
                     if progress:
@@ -69,8 +67,7 @@ def _read_shard(dataset, name):
         try:
             shard = Shard(str(file.attrs["split"]), int(file.attrs["first"]), int(file.attrs["count"]))
             same = file.attrs["spec"] == dataset.spec.to_json()
-            names = layout(dataset.spec, dataset.recipe)
-            checksums = {array: int(file[array].attrs["crc32"]) for array in names}
+            checksums = {array: int(file[array].attrs["crc32"]) for array in dataset.layout.arrays}
         except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise SSHMLError(f"{path}: the shard is damaged ({error}).") from None
     if not same or not name.endswith(shard.name):

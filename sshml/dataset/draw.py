@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from sshml.chain.eigenstates import eigenstates
-from sshml.chain.gauge import apply_gauge
-from sshml.chain.streams import uniforms
-from sshml.chain.winding import label, log_margin
-from sshml.dataset.spec import SPLITS
+from sshml.chain import apply_gauge, eigenstates, label, log_margin, uniforms
+from sshml.dataset.hoppings import SPLITS, grid_points
 from sshml.errors import SSHMLError
 
 ATTEMPTS = 100
@@ -69,20 +66,6 @@ def solved(spec, split, index, drawn):
     return states, energies.astype(np.float32)
 
 
-def grid_points(spec):
-    """Return the clean hoppings on the grid of a spec, shape (point, kind of hopping), in a seeded random order.
-
-    A hopping that is not on a grid stands with its lower end. Clean points without a gap are left out.
-    """
-    clean = spec.clean.values()
-    axes = [np.linspace(h.low, h.high, h.points) if h.points else np.array([h.low]) for h in clean]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
-    if spec.is_clean and all(h.is_fixed or h.points for h in clean):
-        points = points[~label(*points.T[:2, :, None], "periodic", *points.T[2:, :, None])[1]]
-    order = uniforms((spec.seed, len(SPLITS)), 0, len(points), 1)[:, 0]
-    return points[np.argsort(order, kind="stable")]
-
-
 def _labelled(spec, split, first, count):
     """Return (hoppings by kind, winding numbers) with the closed gaps drawn again."""
     drawn = _draw(spec, split, first, count, attempt=0)
@@ -116,7 +99,7 @@ def _draw(spec, split, first, count, attempt):
     disorder = [part for i, part in enumerate(parts) if i % 3]
     clean = {name: h.low + (h.high - h.low) * ranges[:, k] for k, (name, h) in enumerate(spec.clean.items())}
     if spec.grid_axes:
-        points = grid_points(spec)
+        points = grid_points(spec.clean, spec.is_clean, spec.seed)
         chosen = points[_grid_index(split, first + np.arange(count), len(points))]
         clean.update({name: chosen[:, names.index(name)] for name in spec.grid_axes})
     return [

@@ -2,8 +2,10 @@
 
 import csv
 
-from sshml.dataset.store import FORMAT, FORMAT_VERSION, open_dataset
-from sshml.files import new_file, open_hdf5
+from sshml.dataset.layout import FORMAT, FORMAT_VERSION
+from sshml.dataset.store import open_dataset
+from sshml.files import new_file
+from sshml.hdf5 import open_hdf5
 
 ROWS = 10000
 """Samples read at once."""
@@ -40,7 +42,7 @@ def export(data, path, force=False, progress=None):
         for name, split in dataset.splits.items():
             for first in range(0, len(split), ROWS):
                 rows = slice(first, min(first + ROWS, len(split)))
-                arrays = [split.read(array, rows, file) for array in (*labels, *spec.clean)]
+                arrays = split.read((*labels, *spec.clean), rows, file)
                 lists = [array.reshape(len(array), -1).tolist() for array in arrays]
                 for i, parts in enumerate(zip(*lists, strict=True)):
                     writer.writerow([name, first + i, *(value for part in parts for value in part)])

@@ -29,11 +29,24 @@ class ImageSplit:
     def __len__(self):
         return len(self.labels)
 
-    @property
-    def inputs(self):
-        """Images as float32 in 0 ... 1, shape (sample, channel, row, column), with a black border of `padding`."""
-        border = ((0, 0), (0, 0), (self.padding,) * 2, (self.padding,) * 2)
-        return np.pad(self.pixels, border).astype(np.float32) / np.float32(255)
+    def __getitem__(self, number):
+        """Return (image, class) of a sample, as a torch `DataLoader` takes them."""
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"image {number} of {len(self)}")  # ends a loop over the split
+        return self.inputs(index=number), int(self.labels[number])
+
+    def inputs(self, view=None, index=slice(None)):
+        """Return images as float32 in 0 ... 1, shape (sample, channel, row, column), with a black border of `padding`.
+
+        Args:
+            view: None; images have one view only.
+            index: images to return: a number, a slice, a mask, or numbers in any order.
+        """
+        if view is not None:
+            raise SSHMLError(f"images have no view {view!r}; leave it out.")
+        border = ((self.padding,) * 2,) * 2
+        pixels = self.pixels[index]
+        return np.pad(pixels, ((0, 0),) * (pixels.ndim - 2) + border).astype(np.float32) / np.float32(255)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.chain.gauge import fixed_signs
+from sshml.chain import fixed_signs
 from sshml.errors import SSHMLError
 
 

@@ -1,8 +1,6 @@
 """Shards: the parts of a large dataset, each a file of its own that is whole or absent, and one file over them."""
 
-import contextlib
 import dataclasses
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,10 +8,12 @@ import h5py
 import numpy as np
 
 from sshml.dataset.draw import labelled, samples
-from sshml.dataset.spec import SPLITS
-from sshml.dataset.store import FORMAT_VERSION, Writer, block_rows, describe, layout, n_bytes, say_labels
+from sshml.dataset.hoppings import SPLITS
+from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
+from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
-from sshml.files import new_file, new_hdf5, open_hdf5, seal
+from sshml.files import new_file
+from sshml.hdf5 import new_hdf5, open_hdf5, seal
 
 SHARD_FORMAT = "sshml-shard"
 
@@ -44,14 +44,14 @@ def shards(spec, size):
     return found
 
 
-def batches(spec, shard, recipe=False):
+def batches(layout, shard):
     """Yield the arrays of a shard, batch by batch; a thread computes the next one meanwhile."""
-    rows = block_rows(spec) * -(-KERNEL_ROWS // block_rows(spec))
-    make = labelled if recipe else samples
+    rows = layout.block_rows * -(-KERNEL_ROWS // layout.block_rows)
+    make = labelled if layout.recipe else samples
     starts = range(shard.first, shard.first + shard.count, rows)
 
     def batch(first):
-        return make(spec, shard.split, first, min(rows, shard.first + shard.count - first))
+        return make(layout.spec, shard.split, first, min(rows, shard.first + shard.count - first))
 
     with ThreadPoolExecutor(1) as thread:
         ahead = thread.submit(batch, starts[0])
@@ -62,23 +62,35 @@ def batches(spec, shard, recipe=False):
             yield arrays
 
 
-def make_shard(spec, folder, shard, recipe=False):
+def write_samples(group, layout, shard, report=None):
+    """Write the samples of a shard into an HDF5 group; report(number) is called for every part."""
+    writer = Writer(group, layout, shard.count)
+    for arrays in batches(layout, shard):
+        writer.write(arrays)
+        if report:
+            report(len(arrays["winding"]))
+    writer.finish()
+
+
+def make_shard(layout, folder, shard):
     """Generate one shard into its file in `folder`, unless it is there; return the number of its samples."""
     path = Path(folder) / shard.name
-    if not is_complete(path, spec, shard, recipe):
-        with new_file(path, True, n_bytes(spec, shard.count, recipe)) as partial, new_hdf5(partial) as file:
-            describe(file, spec, recipe, SHARD_FORMAT)
+    if not is_complete(path, layout, shard):
+        with new_file(path, True, layout.n_bytes(shard.count)) as partial, new_hdf5(partial) as file:
+            layout.describe(file, SHARD_FORMAT)
             for name, value in dataclasses.asdict(shard).items():
                 file.attrs[name] = value
-            writer = Writer(file, spec, shard.count, recipe)
-            for arrays in batches(spec, shard, recipe):
-                writer.write(arrays)
-            writer.finish()
+            write_samples(file, layout, shard)
     return shard.count
 
 
-def is_complete(path, spec, shard, recipe):
-    """Return whether a file is this shard of this spec. Files get their name when they are complete."""
+def shard_task(spec, recipe, folder, shard, report=None):
+    """Make a shard, for `sshml.jobs`: all arguments are plain data."""
+    return make_shard(Layout(DatasetSpec.from_json(spec), recipe), folder, Shard(**shard))
+
+
+def is_complete(path, layout, shard):
+    """Return whether a file is this shard of this dataset. Files get their name when they are complete."""
     if not path.exists():
         return False
     try:
@@ -87,25 +99,25 @@ def is_complete(path, spec, shard, recipe):
             here = set(file)
     except (SSHMLError, OSError, RuntimeError, KeyError):
         return False
-    expected = dataclasses.asdict(shard) | {"spec": spec.to_json()}
+    expected = dataclasses.asdict(shard) | {"spec": layout.spec.to_json()}
     same = all(attributes.get(name) == value for name, value in expected.items())
-    return bool(same and ("recipe" in attributes) == recipe and here == set(layout(spec, recipe)))
+    return bool(same and ("recipe" in attributes) == layout.recipe and here == set(layout.arrays))
 
 
-def write_virtual(spec, path, folder, parts, recipe, force):
+def write_virtual(layout, path, folder, parts, force):
     """Write the file of virtual datasets over the shards in `folder`, which lies beside it."""
     with new_file(path, force) as partial:
         with new_hdf5(partial) as file:
-            describe(file, spec, recipe)
+            layout.describe(file)
             for split in SPLITS:
                 own = [shard for shard in parts if shard.split == split]
-                _lay_over(file.create_group(split), spec, folder, own, recipe)
+                _lay_over(file.create_group(split), layout, folder, own)
         seal(partial)
 
 
-def _lay_over(group, spec, folder, own, recipe):
+def _lay_over(group, layout, folder, own):
     """Make the virtual datasets of a split over its own shards (h5py's own way writes the time into them)."""
-    for name, (shape, dtype) in layout(spec, recipe).items():
+    for name, (shape, dtype) in layout.arrays.items():
         whole = (sum(shard.count for shard in own), *shape)
         if 0 in shape:
             group.create_dataset(name, whole, dtype)
@@ -120,27 +132,3 @@ def _lay_over(group, spec, folder, own, recipe):
         space.select_all()
         h5py.h5d.create(group.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype)), space, plan)
     say_labels(group)
-
-
-@contextlib.contextmanager
-def only_writer(folder):
-    """Hold the lock of a folder of shards, so that two processes do not write it at once.
-
-    Raises:
-        SSHMLError: another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no locks on this system
-        yield
-        return
-    with (folder / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise SSHMLError(f"{folder} is being written by another process ({lock.read().strip()}); wait.") from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {os.uname().nodename}")
-        lock.flush()
-        yield

@@ -4,73 +4,15 @@ import dataclasses
 import json
 import math
 
-from sshml.chain.gauge import GAUGES
-from sshml.chain.hamiltonian import BOUNDARIES
+from sshml.chain import BOUNDARIES, GAUGES
+from sshml.dataset.hoppings import HOPPINGS, SPLITS, Hopping, grid_points
 from sshml.errors import SSHMLError
-
-SPLITS = ("train", "valid", "test")
-
-HOPPINGS = ("v", "w", "j3", "j4")
 
 LAWS = ("uniform", "normal", "multiplicative")
 """Disorder r is uniform on [-1/2, 1/2), or standard normal: x + W r, x + W r, x (1 + W r)."""
 
 LATER = {"j3": None, "j4": None, "disorder_j3": 0.0, "disorder_j4": 0.0, "law": "uniform"}
 """Fields that releases before 0.2 do not know, left out of the JSON where they have no effect."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Hopping:
-    """Distribution of the clean value of a hopping over the chains of a dataset.
-
-    A number (`Hopping(0.5)`), uniform on [low, high) (`Hopping(0, 1)`), or the points of an even grid from low
-    to high (`Hopping(0, 2, 21)`). Energies in the unit of the hoppings.
-
-    >>> Hopping.parse("0:2:21")
-    Hopping(low=0.0, high=2.0, points=21)
-    """
-
-    low: float
-    high: float | None = None
-    points: int | None = None
-
-    def __post_init__(self):
-        object.__setattr__(self, "low", float(self.low))
-        object.__setattr__(self, "high", self.low if self.high is None else float(self.high))
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise SSHMLError(f"hopping {self} is not finite; give finite numbers.")
-        if self.high < self.low:
-            raise SSHMLError(
-                f"hopping range {self.low:g}:{self.high:g} is reversed; write it as {self.high:g}:{self.low:g}."
-            )
-        if self.points is not None and (self.points < 2 or self.high == self.low):
-            raise SSHMLError(f"hopping grid {self} needs at least 2 points between different ends, e.g. 0:2:21.")
-
-    @classmethod
-    def parse(cls, value):
-        """Make a Hopping of itself, a number, a tuple or list of its fields, or the text "0.5", "0:1", "0:2:21"."""
-        if isinstance(value, cls):
-            return value
-        try:
-            parts = value.split(":") if isinstance(value, str) else value
-            parts = tuple(p for p in parts if p is not None) if isinstance(parts, (list, tuple)) else (parts,)
-            if not 1 <= len(parts) <= 3 or (len(parts) == 3 and int(parts[2]) != float(parts[2])):
-                raise ValueError
-            numbers = [float(part) for part in parts[:2]] + [int(part) for part in parts[2:]]
-        except (TypeError, ValueError):
-            raise SSHMLError(
-                f"hopping {value!r} is not understood; write a number (0.5), a range (0:1) or a grid (0:2:21)."
-            ) from None
-        return cls(*numbers)
-
-    @property
-    def is_fixed(self):
-        """Whether every chain has the same clean value."""
-        return self.low == self.high
-
-    def __str__(self):
-        parts = [self.low] if self.is_fixed else [self.low, self.high]
-        return ":".join([f"{part:g}" for part in parts] + ([str(self.points)] if self.points else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,9 +151,7 @@ class DatasetSpec:
                 " v or w, or a disorder strength."
             )
         if all(axis.is_fixed or axis.points for axis in axes.values()):
-            from sshml.dataset.draw import grid_points
-
-            points, needed = len(grid_points(self)), self.train + 2 * max(self.valid, self.test)
+            points, needed = len(grid_points(axes, True, self.seed)), self.train + 2 * max(self.valid, self.test)
             if needed > points:
                 raise SSHMLError(
                     f"the clean grid {', '.join(f'{name} = {axis}' for name, axis in axes.items())} has {points} chains"

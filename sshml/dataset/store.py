@@ -1,107 +1,19 @@
-"""The dataset file: format `sshml-dataset` (tree and data card in data/README.md)."""
+"""Reading a dataset file: lazily, row by row where asked, in the view that a network sees."""
 
 import contextlib
 import dataclasses
-import zlib
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from sshml.dataset.draw import solved
-from sshml.dataset.spec import SPLITS, DatasetSpec
+from sshml.dataset.hoppings import SPLITS
+from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
+from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
-from sshml.files import open_hdf5, read_attribute
-
-FORMAT, FORMAT_VERSION = "sshml-dataset", 2
-CHUNK_BYTES = 2**20
-CHUNKS = 16
-"""Chunks of states in a block, the unit of writing; the other arrays have one chunk to a block."""
+from sshml.hdf5 import crc32, open_hdf5, read_attribute
 
 VIEWS = ("states", "abs", "density", "projector")
-MADE = ("states", "energies")
-"""Arrays that a recipe file leaves out and makes on reading."""
-
-
-def layout(spec, recipe=False):
-    """Return {name: (shape of one sample, dtype)} of the arrays in each split."""
-    sites = spec.sites
-    arrays = {} if recipe else {"states": ((sites, sites), np.float32), "energies": ((sites,), np.float32)}
-    arrays |= {name: ((spec.bonds(name),), np.float64) for name in spec.clean}
-    return arrays | ({} if spec.is_longer else {"log_margin": ((), np.float64)}) | {"winding": ((), np.int8)}
-
-
-def format_version(spec, recipe=False):
-    """Return the oldest version of the format that can say what a file holds."""
-    return 2 if recipe or spec.is_longer or spec.law != "uniform" else 1
-
-
-def block_rows(spec):
-    """Return the number of samples in a block of about 16 MiB of states."""
-    return CHUNKS * max(1, CHUNK_BYTES // (4 * spec.sites**2))
-
-
-def n_bytes(spec, count, recipe=False):
-    """Return the bytes of the arrays of `count` samples."""
-    return count * sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in layout(spec, recipe).values())
-
-
-def describe(file, spec, recipe, file_format=FORMAT):
-    """Write the attributes that say what a file is."""
-    file.attrs["format"] = file_format
-    file.attrs["format_version"] = format_version(spec, recipe)
-    file.attrs["spec"] = spec.to_json()
-    file.attrs["spec_crc32"] = np.uint32(zlib.crc32(spec.to_json().encode()))
-    file.attrs["seed"] = np.uint64(spec.seed)
-    file.attrs["created_by"] = f"sshml {version('sshml')}"
-    if recipe:
-        file.attrs["recipe"] = True
-
-
-class Writer:
-    """Write the arrays of `size` samples into an HDF5 group, in order, with a checksum of each.
-
-    Whole chunks go to the file as they are; HDF5's own path, which the last ones take, is half as fast.
-    """
-
-    def __init__(self, group, spec, size, recipe=False):
-        self.size, self.done, self.arrays, self.rows, self.crc = size, 0, {}, {}, {}
-        block = block_rows(spec)
-        for name, (shape, dtype) in layout(spec, recipe).items():
-            self.rows[name] = rows = min(size, block // CHUNKS if name == "states" else block)
-            chunks = None if 0 in shape else (rows, *shape)  # an open chain of two cells has no j4
-            self.arrays[name] = group.create_dataset(name, (size, *shape), dtype, chunks=chunks)
-            self.crc[name] = 0
-        say_labels(group)
-
-    def write(self, arrays):
-        """Append samples; `arrays` holds those of the layout by name."""
-        first, count = self.done, len(arrays["winding"])
-        for name, target in self.arrays.items():
-            data, rows = np.ascontiguousarray(arrays[name], target.dtype), self.rows[name]
-            self.crc[name] = zlib.crc32(data, self.crc[name])
-            for start in range(0, count, rows):
-                part, where = data[start : start + rows], first + start
-                if len(part) == rows and where % rows == 0 and target.chunks:
-                    target.id.write_direct_chunk((where, *(0 for _ in part.shape[1:])), part)
-                else:
-                    target[where : where + len(part)] = part
-        self.done += count
-
-    def finish(self):
-        """Write the checksums."""
-        assert self.done == self.size
-        for name, target in self.arrays.items():
-            target.attrs["crc32"] = np.uint32(self.crc[name])
-
-
-def say_labels(group):
-    """Say in a group what its labels are."""
-    if "log_margin" in group:
-        group["winding"].attrs["label"] = "winding number of the realised chain: 1 where log_margin > 0"
-        group["log_margin"].attrs["label"] = "mean ln|w| - mean ln|v| over the bonds of the chain"
-    else:
-        group["winding"].attrs["label"] = "winding number of the realised chain, -1 to 2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,39 +30,68 @@ class Split:
     def __len__(self):
         return getattr(self.spec, self.name)
 
+    def __getitem__(self, number):
+        """Return (states (level, site) float32, class number) of a sample, as a torch `DataLoader` takes them.
+
+        Each call reads a chunk of the file; `sshml.classifier.Stream` reads every chunk once per epoch.
+        """
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")  # ends a loop over the split
+        return self.__getitems__([number])[0]
+
+    def __getitems__(self, numbers):
+        """Return the samples of a batch, in any order; a torch `DataLoader` calls this where it can."""
+        states, winding = self.read(("states", "winding"), numbers)
+        return list(zip(states, self.classes(winding).tolist(), strict=True))
+
     def read(self, array, index=slice(None), file=None):
         """Return an array, or rows of it.
 
         Args:
             array: "states", "energies", "v", "w", "winding", "log_margin" (not with longer range), "j3", "j4" (only
-                with). States and energies of a recipe file are made here, with the bytes of a full file.
-            index: rows to read, a slice or ascending numbers.
+                with); or a tuple of these, for a list of arrays. States and energies of a recipe file are made here,
+                once for both, with the bytes of a full file.
+            index: rows to read: a number, a slice, a mask, or numbers in any order.
             file: the open HDF5 file, where it is kept open by the caller.
 
         Raises:
-            SSHMLError: not such a file, no such array, or data that cannot be read.
+            SSHMLError: not such a file, no such array, rows out of range, or data that cannot be read.
         """
+        names = (array,) if isinstance(array, str) else tuple(array)
+        rows, back = _rows(index, len(self))
         with contextlib.nullcontext(file) if file else open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
-            if array in MADE and "recipe" in file.attrs:
-                return self._made(file, index)[MADE.index(array)]
-            try:
-                return file[f"{self.name}/{array}"][index]
-            except KeyError:
-                raise SSHMLError(f"{self.path}: /{self.name}/{array} is missing.") from None
-            except OSError as error:
-                raise SSHMLError(f"{self.path}: /{self.name}/{array} cannot be read ({error}).") from None
+            made = {}
+            if set(names) & set(MADE) and "recipe" in file.attrs:
+                drawn = [self._stored(file, name, rows) for name in self.spec.clean]
+                numbers = np.arange(len(self))[rows]
+                made = dict(zip(MADE, solved(self.spec, self.name, numbers, drawn), strict=True))
+            found = [made[name] if name in made else self._stored(file, name, rows) for name in names]
+        found = [part if back is None else part[back] for part in found]
+        return found[0] if isinstance(array, str) else found
 
-    def _made(self, file, index):
-        drawn = [file[f"{self.name}/{name}"][index] for name in self.spec.clean]
-        rows = np.arange(len(self))[index]
-        if rows.ndim == 0:
-            return [x[0] for x in solved(self.spec, self.name, rows[None], [x[None] for x in drawn])]
-        return solved(self.spec, self.name, rows, drawn)
+    def _stored(self, file, name, rows):
+        try:
+            return file[f"{self.name}/{name}"][rows]
+        except KeyError:
+            raise SSHMLError(f"{self.path}: /{self.name}/{name} is missing.") from None
+        except OSError as error:
+            raise SSHMLError(f"{self.path}: /{self.name}/{name} cannot be read ({error}).") from None
 
     @property
     def labels(self):
         """Class numbers 0, 1, ... as int64, shape (sample): the winding numbers, plus 1 with longer range."""
         return self.classes(self.read("winding"))
+
+    @property
+    def ratio(self):
+        """w/v of each chain, shape (sample): the ratio of the geometric means of its hoppings, within e^-20 ... e^20.
+
+        Raises:
+            SSHMLError: chains with longer range, whose phase it does not tell.
+        """
+        if self.spec.is_longer:
+            raise SSHMLError("w/v does not tell the phase of chains with longer range; it needs chains without.")
+        return np.exp(np.clip(self.read("log_margin"), -20, 20))
 
     def classes(self, winding):
         """Return class numbers 0, 1, ... of winding numbers."""
@@ -159,7 +100,7 @@ class Split:
     @property
     def chunk_rows(self):
         """Samples in a chunk of states: reading goes fastest by whole ones."""
-        return min(len(self), block_rows(self.spec) // CHUNKS)
+        return min(len(self), Layout(self.spec).block_rows // CHUNKS)
 
     def open(self):
         """Return the open HDF5 file, for `read` and `inputs`; the caller closes it."""
@@ -174,7 +115,7 @@ class Split:
         Args:
             view: "states" psi in the file's gauge, "abs" |psi|, "density" |psi|^2, each (sample, level, site), or
                 "projector" on the negative levels, sum_{E<0} |psi><psi|, (sample, site, site).
-            index: rows to read, a slice or sorted indices.
+            index: as in `read`.
             file: the open HDF5 file, where it is kept open by the caller.
 
         Returns:
@@ -206,6 +147,23 @@ def apply_view(states, view):
     return states
 
 
+def _rows(index, size):
+    """Return (rows as h5py takes them: a slice or ascending numbers, what brings them into the order asked or None)."""
+    if isinstance(index, slice) and (index.step is None or index.step > 0):
+        return index, None
+    chosen = np.asarray(np.arange(size)[index] if isinstance(index, slice) else index)
+    if chosen.dtype == bool and chosen.shape == (size,):
+        chosen = np.flatnonzero(chosen)
+    if chosen.size == 0:
+        return slice(0), None
+    if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.min() < -size or chosen.max() >= size:
+        raise SSHMLError(f"rows {index!r:.80} are not among {size} samples; give numbers from 0 to {size - 1}.")
+    rows, back = np.unique(chosen % size, return_inverse=True)
+    if chosen.ndim == 0:
+        return rows, 0
+    return rows, None if np.array_equal(rows, chosen) else back
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """A dataset file: its `path`, `spec`, and the splits `train`, `valid`, `test`."""
@@ -214,6 +172,11 @@ class Dataset:
     spec: DatasetSpec
     created_by: str
     recipe: bool = False
+
+    @property
+    def layout(self):
+        """The `Layout` of the file's arrays."""
+        return Layout(self.spec, self.recipe)
 
     @property
     def splits(self):
@@ -248,7 +211,7 @@ def open_dataset(path):
         spec = _read_spec(file, path)
         recipe = bool(read_attribute(file, "recipe"))
         for split in SPLITS:
-            for name, (shape, dtype) in layout(spec, recipe).items():
+            for name, (shape, dtype) in Layout(spec, recipe).arrays.items():
                 where, expected = f"/{split}/{name}", (getattr(spec, split), *shape)
                 found = file.get(where)
                 if found is None or not hasattr(found, "shape"):
@@ -271,7 +234,7 @@ def _read_spec(file, path):
         spec = DatasetSpec.from_json(text)
     except SSHMLError as error:
         raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
-    if checksum is not None and checksum != zlib.crc32(str(text).encode()):
+    if checksum is not None and checksum != crc32(str(text).encode()):
         raise SSHMLError(f"{path}: / attribute 'spec' differs from its checksum.")
     return spec
 

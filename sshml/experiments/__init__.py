@@ -1,1 +1,29 @@
-"""One file per source: the run, its figures, its claims."""
+"""One mechanism for published work: jobs that make tables, claims and figures read from them."""
+
+from sshml.experiments.catalogue import load, names, settings_of
+from sshml.experiments.claims import NOT_ZERO, POSITIVE, Claim, Rule, above, at_least, at_most, near
+from sshml.experiments.experiment import Experiment, Job, Result, Where
+from sshml.experiments.runner import Outcome, Plan, grouped, redraw, run
+
+__all__ = [
+    "NOT_ZERO",
+    "POSITIVE",
+    "Claim",
+    "Experiment",
+    "Job",
+    "Outcome",
+    "Plan",
+    "Result",
+    "Rule",
+    "Where",
+    "above",
+    "at_least",
+    "at_most",
+    "grouped",
+    "load",
+    "names",
+    "near",
+    "redraw",
+    "run",
+    "settings_of",
+]

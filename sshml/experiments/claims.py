@@ -1,69 +1,106 @@
-"""The claims table of an experiment: what was published, what was measured, and whether it holds."""
+"""The claims of an experiment: what was published, what was measured, by which rule it holds."""
 
 import dataclasses
 
 import numpy as np
 
-from sshml.files import write_csv
+from sshml.statistics import mean_std, written
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """When a claim holds: the criterion in `words`, and `test`(finite values of the seeds) -> bool."""
+
+    words: str
+    test: object
+
+
+def near(target, allowed):
+    """Return the rule that the mean lies within `allowed` of a target."""
+    return Rule(f"mean within {allowed:g} of {target:g}", lambda x: abs(x.mean() - target) <= allowed)
+
+
+def at_least(least):
+    """Return the rule that the mean is a number or more."""
+    return Rule(f"mean >= {least:g}", lambda x: x.mean() >= least)
+
+
+def at_most(most):
+    """Return the rule that the mean is a number or less."""
+    return Rule(f"mean <= {most:g}", lambda x: x.mean() <= most)
+
+
+def above(bound):
+    """Return the rule that the mean is larger than a number."""
+    return Rule(f"mean > {bound:g}", lambda x: x.mean() > bound)
+
+
+def standard_error(x):
+    """Return the standard error of the mean of two values or more."""
+    return x.std(ddof=1) / len(x) ** 0.5
+
+
+POSITIVE = Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x))
+NOT_ZERO = Rule("|mean| > 2 standard errors", lambda x: len(x) > 1 and abs(x.mean()) > 2 * standard_error(x))
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One published statement and its measurement.
+    """One statement and its measurement.
 
-    `values` (seed): the measurement of every seed, NaN where it does not exist; `holds`: True, False, or None where
-    nothing was published to compare with; `criterion`: the rule that decided, in words.
+    Args:
+        id: name of the claim in its source.
+        statement: in words, with the unit.
+        values: the measurement of every seed, NaN where it does not exist; or a function that returns it, so that an
+            error in one claim is no error of the others.
+        source: who said it; "sshml" for what nobody published.
+        published: the published value or order, as a text.
+        rule: the `Rule` that decides; None where no source said anything to decide.
     """
 
     id: str
     statement: str
-    source: str
-    published: str
-    values: np.ndarray
-    criterion: str
-    holds: bool | None
+    values: object
+    source: str = "sshml"
+    published: str = ""
+    rule: Rule | None = None
 
     def row(self):
-        """Return the claim as a row of claims.csv."""
-        found = np.asarray(self.values, dtype=float)
-        found = found[np.isfinite(found)]
-        mean = found.mean() if found.size else np.nan
-        std = found.std(ddof=1) if found.size > 1 else np.nan
+        """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
+        values = np.asarray(self.values() if callable(self.values) else self.values, dtype=float).ravel()
+        mean, std, found = mean_std(values)
+        finite = values[np.isfinite(values)]
+        if not found:
+            verdict = "not measurable"
+        elif self.rule is None:
+            verdict = "measured"
+        else:
+            verdict = "holds" if self.rule.test(finite) else "does not hold"
         return {
             "id": self.id,
             "claim": self.statement,
             "source": self.source,
             "published": self.published,
-            "mean": f"{mean:.6g}",
-            "std": "" if np.isnan(std) else f"{std:.3g}",
-            "seeds": found.size,
-            "criterion": self.criterion,
-            "verdict": {True: "holds", False: "does not hold", None: "measured"}[self.holds],
+            "mean": f"{mean:.6g}" if found else "",
+            "std": f"{std:.3g}" if found > 1 else "",
+            "error": f"{std / found**0.5:.2g}" if found > 1 else "",
+            "seeds": found,
+            "of": len(values),
+            "criterion": self.rule.words if self.rule else "",
+            "verdict": verdict,
         }
+
+
+VERDICTS = ("holds", "does not hold", "not measurable", "measured")
+"""A rule and values; a rule and values; no values; values without a rule."""
 
 
 def measured(row):
     """Return "mean ± std (n)" of a row of claims.csv."""
-    mean = f"{float(row['mean']):.4g}"
-    return f"{mean} ± {float(row['std']):.2g} ({row['seeds']})" if row["std"] else f"{mean} ({row['seeds']})"
+    mean, std = (float(row[name]) if row[name] else np.nan for name in ("mean", "std"))
+    return written(mean, std, int(row["seeds"]), int(row["of"]))
 
 
-def summary(values):
-    """Return the columns mean, std (over seeds, n - 1) and seeds of a table."""
-    std = values.std(ddof=1) if len(values) > 1 else 0.0
-    return {"mean": f"{values.mean():.6g}", "std": f"{std:.4g}", "seeds": len(values)}
-
-
-def conclude(folder, claims, draw):
-    """Write claims.csv from an iterable of `Claim`, draw the figures of a folder, and return the rows."""
-    rows = [claim.row() for claim in claims]
-    write_csv(folder / "claims.csv", rows)
-    draw(folder)
-    return rows
-
-
-def save_figures(folder, figures):
-    """Write figures {name: figure} into a folder as PNG and PDF, without the date."""
-    for name, figure in figures.items():
-        for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
-            figure.savefig(folder / f"{name}.{suffix}", **options)
+def most_telling(rows, most):
+    """Return at most so many rows of claims.csv, those that a source made first, in their order."""
+    return sorted(rows, key=lambda row: (row["criterion"] == "", row["source"] == "sshml"))[:most]

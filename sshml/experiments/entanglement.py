@@ -6,6 +6,7 @@ Random-matrix baselines, fresh cores and seeds are ours.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from torch import nn
@@ -20,18 +21,19 @@ from sshml.analysis import (
     schmidt_values,
 )
 from sshml.classifier import FC2, MLP
-from sshml.compression import MPOLinear, MPOShape, tensorize
-from sshml.compression.orders import blocked, search, shuffled, spectral, truncation_error
-from sshml.experiments.claims import Claim, conclude, save_figures
-from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, fc2_factory
-from sshml.files import new_folder, read_columns, write_csv
+from sshml.compression import MPOLinear, MPOShape, orders, tensorize
+from sshml.dataset import images
+from sshml.experiments import NOT_ZERO, POSITIVE, Claim, Experiment, Job, above, near
+from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, fc2_factory, train, trained
 from sshml.plotting import COLORS, new_figure, plot_band, plot_cuts, plot_groups, plot_points
+from sshml.statistics import band
+from sshml.tables import pivot
 
 PUBLISHED = {"mnist": (2.30, 2.92, 2.19), "fashion-mnist": (2.43, 3.11, 2.55)}
 """Entropies in nats of layer 1 at D = 24, cut by cut, read off the figure of Gao et al. 2020."""
 SQUARE = MPOShape((4,) * 5, (4,) * 5)
 """The 1024 x 1024 layer of Harada's network for images of 32 x 32 pixels."""
-BLOCKS = blocked((2, 7, 1, 2), (2, 1, 7, 2))
+BLOCKS = orders.blocked((2, 7, 1, 2), (2, 1, 7, 2))
 """Pixels of 28 x 28 so that sites 4, 7, 7, 4 hold halves, rows, columns, and pairs: coarse to fine."""
 
 
@@ -50,44 +52,110 @@ class Settings(Training):
 
 FULL = {"epochs": 60, "bonds": (2, 4, 6, 8, 12, 16, 20, 24, 32), "swaps": 3000, "square_epochs": 30}
 """Changes for `--full`."""
+ORDERS = {
+    "truncated": ("row-major", "blocked", "random", "spectral", "searched"),
+    "trained": ("row-major", "blocked", "random"),
+}
 
 
-def reproduce(out, settings=None, device="auto", force=False, progress=None):
-    """Run the experiment and write figures, their numbers and `claims.csv` into a new folder; return the claims.
+def dense(where, data, training, seeds, valid):
+    """Train dense FC2 and record the entropies of layer 1 through the training."""
+    recorder, split = entropy_recorder({"1": FC2_SHAPE}), images(data, where.root, valid)
+    run = train(where, FC2, split, training, seeds, recorder)
+    initial = [cut_entropies(weight, FC2_SHAPE) for weight in run.initial["1.weight"]]
+    found = zip([0, *recorder.epochs], [initial, *recorder.entropies["1"]], strict=True)
+    return {"training": [row for epoch, each in found for row in _rows(each, run.seeds, data=data, epoch=epoch)]}
 
-    Args:
-        out: the folder to make.
-        settings: a `Settings`.
-        device: "auto", "cpu" or "cuda".
-        force: replace a folder that exists.
-        progress: called as progress(description), returns a callable (done, total).
 
-    Raises:
-        SSHMLError: no images, the folder exists or cannot be written, no such device.
-    """
-    settings = settings or Settings()
-    progress = progress or (lambda description: None)
-    with new_folder(out, force) as folder:
-        bonds, training, orders = [], [], []
-        for name in TITLES:
-            data = settings.images(name)
-            recorder = entropy_recorder({"1": FC2_SHAPE})
-            bar = progress(f"{TITLES[name]}, dense")
-            dense = settings.run(FC2, data, device, bar, recorder)
-            training += _training_rows(name, dense, recorder)
-            plain = None
-            for bond in settings.bonds:
-                bar = progress(f"{TITLES[name]}, D = {bond}")
-                run = settings.run(fc2_factory(FC2_SHAPE, bond), data, device, bar)
-                bonds += _bond_rows(name, bond, run)
-                plain = run if bond == settings.trained_bond else plain
-            orders += _truncated_orders(name, dense, settings, data, device, progress)
-            orders += _trained_orders(name, plain, settings, data, device, progress)
-        write_csv(folder / "bonds.csv", bonds)
-        write_csv(folder / "training.csv", training)
-        write_csv(folder / "orders.csv", orders)
-        write_csv(folder / "square.csv", list(_square(settings, device, progress)))
-        return conclude(folder, _claims(folder, settings), draw)
+def mpo(where, data, bond, training, seeds, valid, order="row-major"):
+    """Train FC2 in MPO form, its pixels in an order; measure accuracy and entropies of layer 1."""
+    places = {"row-major": None, "blocked": (None, BLOCKS), "random": (None, orders.shuffled(784, 0))}[order]
+    split = images(data, where.root, valid)
+    run = train(where, fc2_factory(FC2_SHAPE, bond, places), split, training, seeds)
+    entropies = {
+        when: [cut_entropies(_layer(model)) for model in run.models(initial=when == "initial")]
+        for when in ("initial", "trained")
+    }
+    rows = [row for when, each in entropies.items() for row in _rows(each, run.seeds, data=data, bond=bond, when=when)]
+    trained_rows = [
+        {
+            "data": data, "kind": "trained", "order": order, "bond": bond, "seed": seed,
+            "entropy": f"{entropies['trained'][member][1]:.6g}", "error": "", "dense": "", "test": f"{test:.6g}",
+            "numbers": FC2_SHAPE.n_parameters(bond),
+        }
+        for member, (seed, test) in enumerate(zip(run.seeds, run.accuracy(split.test, where.device), strict=True))
+    ]  # fmt: skip
+    return {"bonds": rows if order == "row-major" else [], "trained": trained_rows}
+
+
+def truncated(where, data, dense, bond, swaps, valid):
+    """Measure entropy, truncation error and accuracy of the trained dense layer truncated in several orders."""
+    split, run, rows = images(data, where.root, valid), trained(dense, FC2), []
+    full = run.accuracy(split.test, where.device)
+    for member, seed in enumerate(run.seeds):
+        one = run[member]
+        weight = one.weights["1.weight"][0]
+        ways = {
+            "row-major": (FC2_SHAPE, None),
+            "blocked": (FC2_SHAPE, (None, BLOCKS)),
+            "random": (FC2_SHAPE, (orders.shuffled(256, int(seed)), orders.shuffled(784, int(seed)))),
+            "spectral": (FC2_SHAPE, orders.spectral(weight)),
+            "searched": orders.search(weight, FC2_SHAPE, bond, swaps, int(seed)),
+        }
+        for order, (shape, places) in ways.items():
+            small = compress_run(one, 0, "mpo", max_bond=bond, shape=shape, order=places)
+            rows.append({
+                "data": data, "kind": "truncated", "order": order, "bond": bond, "seed": seed,
+                "entropy": f"{cut_entropies(weight, shape, places)[1]:.6g}",
+                "error": f"{orders.truncation_error(weight, shape, places, bond) ** 0.5:.6g}",
+                "dense": f"{full[member]:.6g}", "test": f"{small.accuracy(split.test, where.device)[0]:.6g}",
+                "numbers": shape.n_parameters(bond),
+            })  # fmt: skip
+        where.progress(member + 1, len(run))
+    return {"orders": rows}
+
+
+def square(where, family, bond, training, seeds, valid):
+    """Train the network for images of 32 x 32 pixels; entropies of its 1024 x 1024 layer, dense or an MPO."""
+    split = images("mnist", where.root, valid, padding=2)
+    widths = (1024, 1024, 10)
+    factories = {
+        "dense": functools.partial(MLP, widths),
+        "mpo": lambda: tensorize(MLP(widths), {0: SQUARE}, bond),
+    }
+    run, rows = train(where, factories[family], split, training, seeds), []
+    test = run.accuracy(split.test, where.device)
+    for when in ("initial", "trained"):
+        for member, seed in enumerate(run.seeds):
+            layer = _layer(run.model(member, initial=when == "initial"))
+            cuts = cut_entropies(layer, None if family == "mpo" else SQUARE)
+            legs = entanglement_entropy(schmidt_values(layer))
+            for cut, entropy in [*enumerate(cuts, 1), ("out | in", legs)]:
+                rows.append({
+                    "family": family, "bond": bond if family == "mpo" else "", "when": when,
+                    "seed": seed, "cut": cut, "entropy": f"{entropy:.6g}", "test": f"{test[member]:.6g}",
+                })  # fmt: skip
+    return {"square": rows}
+
+
+def jobs(settings):
+    """Yield the dense networks, those of every bond and order, and those for 32 x 32 pixels."""
+    training, work = settings.training(), settings.work()
+    for data in TITLES:
+        trained_dense = Job(dense, {"data": data} | training, work)
+        yield trained_dense
+        for bond in settings.bonds:
+            yield Job(mpo, {"data": data, "bond": bond} | training, work)
+        own = {"data": data, "dense": trained_dense, "bond": settings.order_bond, "swaps": settings.swaps}
+        yield Job(truncated, own | {"valid": settings.valid}, settings.seeds)
+        for order in ORDERS["trained"]:
+            if order != "row-major" or settings.trained_bond not in settings.bonds:
+                own = {"data": data, "bond": settings.trained_bond, "order": order}
+                yield Job(mpo, own | training, work)
+    training = settings.training(epochs=settings.square_epochs, learning_rate=1e-3)
+    for family in ("dense", "mpo"):
+        own = {"family": family, "bond": settings.square_bond if family == "mpo" else 0}
+        yield Job(square, own | training, settings.work(settings.square_epochs))
 
 
 def _layer(model):
@@ -101,178 +169,71 @@ def _rows(entropies, seeds, **head):
             yield head | {"seed": seed, "cut": cut, "entropy": f"{entropy:.6g}"}
 
 
-def _bond_rows(name, bond, run):
-    for when in ("initial", "trained"):
-        models = run.models(initial=when == "initial")
-        entropies = [cut_entropies(_layer(model)) for model in models]
-        yield from _rows(entropies, run.seeds, data=name, bond=bond, when=when)
-
-
-def _training_rows(name, run, recorder):
-    initial = np.stack([cut_entropies(weight, FC2_SHAPE) for weight in run.initial["1.weight"]])
-    yield from _rows(initial, run.seeds, data=name, epoch=0)
-    for epoch, entropies in zip(recorder.epochs, recorder.entropies["1"], strict=True):
-        yield from _rows(entropies, run.seeds, data=name, epoch=epoch)
-
-
-def _truncated_orders(name, dense, settings, data, device, progress):
-    """Yield entropy, truncation error and accuracy of the trained dense layer truncated in several orders."""
-    bar = progress(f"{TITLES[name]}, orders of the trained layer")
-    full = dense.accuracy(data.test, device)
-    for member, seed in enumerate(dense.seeds):
-        one = _only(dense, member)
-        weight = dense.weights["1.weight"][member]
-        ways = {
-            "row-major": (FC2_SHAPE, None),
-            "blocked": (FC2_SHAPE, (None, BLOCKS)),
-            "random": (FC2_SHAPE, (shuffled(256, int(seed)), shuffled(784, int(seed)))),
-            "spectral": (FC2_SHAPE, spectral(weight)),
-            "searched": search(weight, FC2_SHAPE, settings.order_bond, settings.swaps, int(seed)),
-        }
-        for order, (shape, places) in ways.items():
-            small = compress_run(one, 0, "mpo", max_bond=settings.order_bond, shape=shape, order=places)
-            yield {
-                "data": name, "kind": "truncated", "order": order, "bond": settings.order_bond, "seed": seed,
-                "entropy": f"{cut_entropies(weight, shape, places)[1]:.6g}",
-                "error": f"{truncation_error(weight, shape, places, settings.order_bond) ** 0.5:.6g}",
-                "dense": f"{full[member]:.6g}", "test": f"{small.accuracy(data.test, device)[0]:.6g}",
-                "numbers": shape.n_parameters(settings.order_bond),
-            }  # fmt: skip
-        if bar:
-            bar(member + 1, len(dense))
-
-
-def _only(run, member):
-    """Return a run of one of the members."""
-    weights = {key: tensor[member : member + 1] for key, tensor in run.weights.items()}
-    return dataclasses.replace(run, seeds=run.seeds[member : member + 1], weights=weights, initial={})
-
-
-def _trained_orders(name, plain, settings, data, device, progress):
-    """Yield the accuracy of MPO networks trained with their pixels in several orders."""
-    ways = {"row-major": None, "blocked": (None, BLOCKS), "random": (None, shuffled(784, 0))}
-    for order, places in ways.items():
-        run = plain
-        if run is None or order != "row-major":
-            factory = fc2_factory(FC2_SHAPE, settings.trained_bond, places)
-            run = settings.run(factory, data, device, progress(f"{TITLES[name]}, trained in {order} order"))
-        test = run.accuracy(data.test, device)
-        for member, seed in enumerate(run.seeds):
-            entropy = cut_entropies(_layer(run.model(member)))[1]
-            yield {
-                "data": name, "kind": "trained", "order": order, "bond": settings.trained_bond, "seed": seed,
-                "entropy": f"{entropy:.6g}", "error": "", "dense": "", "test": f"{test[member]:.6g}",
-                "numbers": FC2_SHAPE.n_parameters(settings.trained_bond),
-            }  # fmt: skip
-
-
-def _square(settings, device, progress):
-    """Yield the entropies of the 1024 x 1024 layer of 32 x 32 MNIST, dense and as an MPO of five sites."""
-    data = settings.images("mnist", padding=2)
-    dense = MLP((1024, 1024, 10))
-    factories = {
-        "dense": lambda: MLP((1024, 1024, 10)),
-        "mpo": lambda: tensorize(dense, {0: SQUARE}, settings.square_bond),
-    }
-    for family, factory in factories.items():
-        bar = progress(f"32 x 32 network, {family}")
-        run = settings.run(factory, data, device, bar, epochs=settings.square_epochs, learning_rate=1e-3)
-        test = run.accuracy(data.test, device)
-        for when in ("initial", "trained"):
-            for member, seed in enumerate(run.seeds):
-                layer = _layer(run.model(member, initial=when == "initial"))
-                cuts = cut_entropies(layer, None if family == "mpo" else SQUARE)
-                legs = entanglement_entropy(schmidt_values(layer))
-                for cut, entropy in [*enumerate(cuts, 1), ("out | in", legs)]:
-                    yield {
-                        "family": family, "bond": settings.square_bond if family == "mpo" else "", "when": when,
-                        "seed": seed, "cut": cut, "entropy": f"{entropy:.6g}", "test": f"{test[member]:.6g}",
-                    }  # fmt: skip
-
-
-def _claims(folder, settings):
-    largest = max(settings.bonds)
-    found = {name: _trained(folder, name) for name in TITLES}
+def claims(tables, settings):
+    """Yield entropies beside the published ones, their growth with the bond, orders, and the 32 x 32 network."""
+    smallest, largest = min(settings.bonds), max(settings.bonds)
+    trained_at = functools.partial(_entropy, tables)
     for cut in (1, 2, 3):
         for name, title in TITLES.items():
-            values = found[name][cut]
-            published = PUBLISHED[name][cut - 1] if largest == 24 else None
+            published = PUBLISHED[name][cut - 1]
             yield Claim(
-                "G6", f"entropy at cut {cut}, D = {largest}, {title} (nats)", "Gao et al. 2020",
-                "" if published is None else f"{published}", values[largest], "mean within 0.2",
-                None if published is None else bool(abs(values[largest].mean() - published) <= 0.2),
+                "G6", f"entropy at cut {cut}, D = {largest}, {title} (nats)",
+                functools.partial(trained_at, name, cut, largest),
+                *(("Gao et al. 2020", f"{published}", near(published, 0.2)) if largest == 24 else ()),
             )  # fmt: skip
-            growth = values[largest] - values[min(settings.bonds)]
             yield Claim(
-                "G6", f"entropy grows with D, cut {cut}, {title}: D = {largest} less {min(settings.bonds)}",
-                "Gao et al. 2020", "> 0", growth, "mean > 0", bool(growth.mean() > 0),
+                "G6", f"entropy grows with D, cut {cut}, {title}: D = {largest} less {smallest}",
+                lambda name=name, cut=cut: trained_at(name, cut, largest) - trained_at(name, cut, smallest),
+                "Gao et al. 2020", "> 0", above(0),
             )  # fmt: skip
-        above = found["fashion-mnist"][cut][largest] - found["mnist"][cut][largest]
-        error = above.std(ddof=1) / len(above) ** 0.5
         yield Claim(
-            "G6", f"entropy of Fashion-MNIST less MNIST, cut {cut}, D = {largest}", "Gao et al. 2020", "> 0", above,
-            "mean > 2 standard errors", bool(above.mean() > 2 * error),
+            "G6", f"entropy of Fashion-MNIST less MNIST, cut {cut}, D = {largest}",
+            lambda cut=cut: trained_at("fashion-mnist", cut, largest) - trained_at("mnist", cut, largest),
+            "Gao et al. 2020", "> 0", POSITIVE,
         )  # fmt: skip
-    yield from _order_claims(folder, settings)
-    square = read_columns(folder / "square.csv")
+    yield from _order_claims(tables, settings)
     gaussian = gaussian_cuts(SQUARE)[0]
     for family in ("dense", "mpo"):
-        chosen = (square["family"] == family) & (square["cut"] == "2") & (square["when"] == "trained")
+        found = functools.partial(tables.columns, "square", family=family, cut="2", when="trained")
         yield Claim(
             "H4", f"entropy of the trained 1024 x 1024 layer at cut 2, {family} (Gaussian: {gaussian[1]:.3f} nats)",
-            "sshml", "", square["entropy"][chosen], "", None,
+            lambda found=found: found()["entropy"],
         )  # fmt: skip
-        yield Claim("H4", f"accuracy of the 32 x 32 network, {family}", "sshml", "", square["test"][chosen], "", None)
+        yield Claim("H4", f"accuracy of the 32 x 32 network, {family}", lambda found=found: found()["test"])
 
 
-def _trained(folder, name):
-    """Return {cut: {bond: entropies (seed)}} of the trained MPO networks."""
-    table = read_columns(folder / "bonds.csv", data=name, when="trained")
-    return {
-        cut: {int(b): table["entropy"][(table["cut"] == cut) & (table["bond"] == b)] for b in np.unique(table["bond"])}
-        for cut in (1, 2, 3)
-    }
+def _entropy(tables, data, cut, bond, when="trained"):
+    """Return the entropies of layer 1 at a cut, seed by seed."""
+    return tables.columns("bonds", data=data, bond=bond, cut=cut, when=when)["entropy"]
 
 
-def _order_claims(folder, settings):
+def _ordered(tables, settings, data, kind, order):
+    """Return the columns of the networks with their neurons in an order, trained so or truncated so."""
+    if kind == "truncated":
+        return tables.columns("orders", data=data, order=order)
+    return tables.columns("trained", data=data, order=order, bond=settings.trained_bond)
+
+
+def _order_claims(tables, settings):
     for name, title in TITLES.items():
-        accuracy = {
-            (kind, order): read_columns(folder / "orders.csv", data=name, kind=kind, order=order)["test"]
-            for kind, orders in ORDERS.items()
-            for order in orders
-        }
-        for kind, orders in ORDERS.items():
+        for kind, ways in ORDERS.items():
             bond = settings.order_bond if kind == "truncated" else settings.trained_bond
-            for order in orders[1:]:
-                gain = accuracy[kind, order] - accuracy[kind, "row-major"]
-                source, published = ("Harada 2022", "order matters") if order == "random" else ("sshml", "")
-                matters = bool(abs(gain.mean()) > 2 * gain.std(ddof=1) / len(gain) ** 0.5)
+            accuracy = functools.partial(_ordered, tables, settings, name, kind)
+            for order in ways[1:]:
+                said = ("Harada 2022", "order matters", NOT_ZERO) if order == "random" else ()
                 yield Claim(
-                    "H3", f"accuracy {kind} at D = {bond} in {order} order less row-major, {title}", source, published,
-                    gain, "|mean| > 2 standard errors" if published else "", matters if published else None,
+                    "H3", f"accuracy {kind} at D = {bond} in {order} order less row-major, {title}",
+                    lambda get=accuracy, order=order: get(order)["test"] - get("row-major")["test"], *said,
                 )  # fmt: skip
 
 
-ORDERS = {
-    "truncated": ("row-major", "blocked", "random", "spectral", "searched"),
-    "trained": ("row-major", "blocked", "random"),
-}
-
-
-def draw(folder):
-    """Draw the figures of a results folder from its CSV files."""
-    figures = {"bonds": _bonds, "training": _over_training, "orders": _orders, "square": _square_figure}
-    save_figures(folder, {name: figure(folder) for name, figure in figures.items()})
-
-
-def _bonds(folder):
+def _bonds(tables, settings):
     figure, axes = new_figure(1, 3, width=3.5, height=3.2, sharey=True)
     for cut, ax in enumerate(axes[0], 1):
         for name, color in zip(TITLES, COLORS, strict=False):
             for when, style in (("trained", "o-"), ("initial", "s:")):
-                table = read_columns(folder / "bonds.csv", data=name, when=when, cut=str(cut))
-                bonds = np.unique(table["bond"])
-                groups = [table["entropy"][table["bond"] == bond] for bond in bonds]
+                bonds = sorted(settings.bonds)
+                groups = [_entropy(tables, name, cut, bond, when) for bond in bonds]
                 label = f"{TITLES[name]}, {'trained' if when == 'trained' else 'fresh cores'}"
                 plot_points(ax, bonds, groups, fmt=style, color=color, markersize=4, label=label)
         top = [ceilings(FC2_SHAPE, int(bond))[cut - 1] for bond in bonds]
@@ -286,15 +247,13 @@ def _bonds(folder):
     return figure
 
 
-def _over_training(folder):
+def _over_training(tables, settings):
     figure, axes = new_figure(1, 3, width=3.5, height=3)
     mean, std = gaussian_cuts(FC2_SHAPE)
     for cut, ax in enumerate(axes[0], 1):
         for name, color in zip(TITLES, COLORS, strict=False):
-            table = read_columns(folder / "training.csv", data=name, cut=str(cut))
-            epochs = np.unique(table["epoch"])
-            groups = np.stack([table["entropy"][table["epoch"] == epoch] for epoch in epochs])
-            plot_band(ax, epochs, groups.mean(1), groups.std(1, ddof=1), TITLES[name], color, marker=".")
+            _, epochs, values = pivot(tables.columns("training", data=name, cut=cut), "seed", "epoch", "entropy")
+            plot_band(ax, epochs, *band(values), TITLES[name], color, marker=".")
         ax.axhspan(mean[cut - 1] - 2 * std[cut - 1], mean[cut - 1] + 2 * std[cut - 1], color="0.3", alpha=0.3)
         ax.axhline(mean[cut - 1], color="0.3", linewidth=1, label="Gaussian matrix")
         ax.set_xlabel("epoch")
@@ -304,7 +263,7 @@ def _over_training(folder):
     return figure
 
 
-def _orders(folder):
+def _orders(tables, settings):
     figure, axes = new_figure(1, 3, width=4.2, height=3.4)
     panels = (
         ("truncated", "entropy", "entropy at cut 2 (nats)"),
@@ -313,12 +272,9 @@ def _orders(folder):
     )
     for ax, (kind, quantity, label) in zip(axes[0], panels, strict=True):
         for (name, title), color, offset in zip(TITLES.items(), COLORS, (-0.12, 0.12), strict=False):
-            groups = [
-                read_columns(folder / "orders.csv", data=name, kind=kind, order=order)[quantity]
-                for order in ORDERS[kind]
-            ]
+            groups = [_ordered(tables, settings, name, kind, order)[quantity] for order in ORDERS[kind]]
             plot_groups(ax, ORDERS[kind], groups, color, offset, title)
-        bond = int(read_columns(folder / "orders.csv", kind=kind)["bond"][0])
+        bond = settings.order_bond if kind == "truncated" else settings.trained_bond
         ax.set_ylabel(label)
         if quantity == "test":
             ax.set_title(f"D = {bond}", fontsize=10)
@@ -327,13 +283,13 @@ def _orders(folder):
     return figure
 
 
-def _square_figure(folder):
+def _square_figure(tables, settings):
     figure, axes = new_figure(1, 2, width=5, height=3.4)
     mean, std = gaussian_cuts(SQUARE)
     for ax, family in zip(axes[0], ("dense", "mpo"), strict=True):
         groups = {}
         for when, label in (("trained", "trained"), ("initial", "at initialisation")):
-            cuts = [read_columns(folder / "square.csv", family=family, when=when, cut=str(c)) for c in range(1, 5)]
+            cuts = [tables.columns("square", family=family, when=when, cut=str(c)) for c in range(1, 5)]
             groups[label] = np.stack([c["entropy"] for c in cuts], axis=1)
         bond = None if family == "dense" else int(cuts[0]["bond"][0])
         plot_cuts(ax, ["1", "2", "3", "4"], groups, mean, std, ceilings(SQUARE, bond))
@@ -341,3 +297,7 @@ def _square_figure(folder):
         ax.set_ylim(0, 7.4)
     axes[0, 1].legend(fontsize=8, loc="upper left", ncols=2)
     return figure
+
+
+FIGURES = {"bonds": _bonds, "training": _over_training, "orders": _orders, "square": _square_figure}
+experiment = Experiment(Settings, jobs, claims, FIGURES, full=FULL)

@@ -6,15 +6,16 @@ SVD and pruning, with and without an epoch of fine-tuning (Sander, thesis, 2020,
 """
 
 import dataclasses
-import time
+import functools
 
 import numpy as np
 
 from sshml.analysis import compress_run
-from sshml.classifier import FC2
-from sshml.compression.budget import choose_bonds
+from sshml.classifier import FC2, TrainingSpec, fit
+from sshml.compression import choose_bonds
+from sshml.dataset import images
 from sshml.errors import SSHMLError
-from sshml.experiments.claims import Claim, conclude, save_figures
+from sshml.experiments import Claim, Experiment, Job, at_most, near
 from sshml.experiments.image_nets import (
     FC2_DENSE,
     FC2_SHAPE,
@@ -22,11 +23,13 @@ from sshml.experiments.image_nets import (
     TITLES,
     TWO_SITES,
     Training,
+    accuracy_rows,
     bond_for,
     fc2_factory,
     fc2_share,
+    train,
+    trained,
 )
-from sshml.files import new_folder, read_columns, write_csv
 from sshml.plotting import COLORS, new_figure, plot_points
 
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
@@ -45,13 +48,18 @@ TRUNCATED = {
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Training):
-    """Size of the run; the defaults are the quick grid. `FULL` is the paper's."""
+    """Size of the run; the defaults are the quick grid."""
 
     data: tuple = ("mnist", "fashion-mnist")
     bonds: tuple = (2, 4, 8, 16, 22)
     rivals: tuple = (4, 16)
     shares: tuple = (0.05, 0.14, 0.3)
     tuning_epochs: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if unknown := set(self.data) - set(TITLES):
+            raise SSHMLError(f"data {sorted(unknown)} are unknown here; choose among {', '.join(TITLES)}.")
 
 
 FULL = {
@@ -60,38 +68,57 @@ FULL = {
     "epochs": 100,
     "shares": (0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5),
 }
-"""Changes for `--full`: every D of the source, to convergence."""
+"""Changes for `--full`: every D of the source, 100 epochs."""
 
 
-def reproduce(out, settings=None, device="auto", force=False, progress=None):
-    """Run the experiment and write figures, their numbers and `claims.csv` into a new folder; return the claims.
+def network(where, data, family, bond, training, seeds, valid):
+    """Train one family at one bond and measure its accuracy."""
+    split = images(data, where.root, valid)
+    run = train(where, _factory(family, bond), split, training, seeds)
+    share = 1.0 if family == "dense" else fc2_share(FAMILIES[family], bond)
+    head, test = {"data": data, "family": family, "bond": bond}, run.accuracy(split.test, where.device)
+    return {"curve": list(accuracy_rows(head, run, test, share))}
 
-    Args:
-        out: the folder to make.
-        settings: a `Settings`.
-        device: "auto", "cpu" or "cuda".
-        force: replace a folder that exists.
-        progress: called as progress(description), returns a callable (done, total).
 
-    Raises:
-        SSHMLError: no images, the folder exists or cannot be written, no such device.
-    """
-    settings = settings or Settings()
-    unknown = set(settings.data) - set(TITLES)
-    if unknown:
-        raise SSHMLError(f"data {sorted(unknown)} are unknown here; choose among {', '.join(TITLES)}.")
-    progress = progress or (lambda description: None)
-    with new_folder(out, force) as folder:
-        curve, truncated = [], []
-        for name in settings.data:
-            data = settings.images(name)
-            dense = _train(curve, name, "dense", 0, settings, data, device, progress)
-            for family, bond in _grid(settings):
-                _train(curve, name, family, bond, settings, data, device, progress)
-            truncated += _truncate(name, dense, settings, data, device, progress)
-        write_csv(folder / "curve.csv", curve)
-        write_csv(folder / "truncated.csv", truncated)
-        return conclude(folder, _claims(folder, settings), draw)
+def _factory(family, bond):
+    return FC2 if family == "dense" else fc2_factory(FAMILIES[family], bond)
+
+
+def truncate(where, data, dense, method, share, training, seeds, valid):
+    """Truncate layer 1 of the dense networks; measure the accuracy before and after fine-tuning, seed by seed."""
+    split, run = images(data, where.root, valid), trained(dense, FC2)
+    before = run.accuracy(split.test, where.device)
+    if method == "dense":  # what the further training alone brings
+        small, size = run, {"size": 0}
+    else:
+        size = _size(method, share * FC2_DENSE - 2560, run.weights["1.weight"])
+        small = compress_run(run, 0, method if method in ("svd", "prune") else "mpo", **size)
+    cut = small.accuracy(split.test, where.device)
+    spec = TrainingSpec(**training)
+    tuned = fit(small.models(), split.train, split.valid, spec, seeds, where.device, where.progress)
+    after = tuned.accuracy(split.test, where.device)
+    chosen = " ".join(str(next(iter(size.values()))).strip("()").split(", "))
+    return {
+        "truncated": [
+            {"data": data, "method": method, "share": share, "size": chosen, "seed": seed}
+            | {"dense": f"{full:.5g}", "truncated": f"{small:.5g}", "tuned": f"{again:.5g}"}
+            for seed, (full, small, again) in enumerate(zip(before, cut, after, strict=True))
+        ]
+    }
+
+
+def jobs(settings):
+    """Yield the trainings and the truncations."""
+    further = settings.training(epochs=settings.tuning_epochs, learning_rate=settings.learning_rate / 5)
+    for data in settings.data:
+        dense = Job(network, {"data": data, "family": "dense", "bond": 0} | settings.training(), settings.work())
+        yield dense
+        for family, bond in _grid(settings):
+            own = {"data": data, "family": family, "bond": bond}
+            yield Job(network, own | settings.training(), settings.work())
+        for method, share in [("dense", 1.0), *((m, share) for share in settings.shares for m in TRUNCATED)]:
+            own = {"data": data, "dense": dense, "method": method, "share": share}
+            yield Job(truncate, own | further, settings.work(settings.tuning_epochs))
 
 
 def _grid(settings):
@@ -103,50 +130,6 @@ def _grid(settings):
             yield family, bond_for(FAMILIES[family], 1.02 * FC2_SHAPE.n_parameters(bond))
 
 
-def _train(rows, name, family, bond, settings, data, device, progress):
-    """Train one family at one bond, append a row per seed, return the run."""
-    factory = FC2 if family == "dense" else fc2_factory(FAMILIES[family], bond)
-    start = time.perf_counter()
-    bar = progress(f"{TITLES[name]}, {family}{f' D = {bond}' if bond else ''}")
-    run = settings.run(factory, data, device, bar)
-    seconds = time.perf_counter() - start
-    test = run.accuracy(data.test, device)
-    share = 1.0 if family == "dense" else fc2_share(FAMILIES[family], bond)
-    for member, seed in enumerate(run.seeds):
-        rows.append({
-            "data": name, "family": family, "bond": bond, "share": f"{share:.5g}", "seed": seed,
-            "valid": f"{run.history['valid_accuracy'][member].max():.5g}", "test": f"{test[member]:.5g}",
-            "epoch": run.epoch[member], "epochs": settings.epochs, "seconds": f"{seconds / len(run):.3g}",
-        })  # fmt: skip
-    return run
-
-
-def _truncate(name, dense, settings, data, device, progress):
-    """Yield the accuracy of the dense networks with layer 1 truncated, before and after fine-tuning, seed by seed."""
-    before = dense.accuracy(data.test, device)
-    bar = progress(f"{TITLES[name]}, truncation and fine-tuning")
-    jobs = [("dense", 1.0), *((method, share) for share in settings.shares for method in TRUNCATED)]
-    for step, (method, share) in enumerate(jobs):
-        if method == "dense":  # what the further training alone brings
-            small, size = dense, {"size": 0}
-        else:
-            size = _size(method, share * FC2_DENSE - 2560, dense.weights["1.weight"])
-            small = compress_run(dense, 0, method if method in ("svd", "prune") else "mpo", **size)
-        cut = small.accuracy(data.test, device)
-        tuned = settings.run(
-            small.models(), data, device, epochs=settings.tuning_epochs, learning_rate=settings.learning_rate / 5
-        )
-        after = tuned.accuracy(data.test, device)
-        for seed, accuracies in enumerate(zip(before, cut, after, strict=True)):
-            names = ("dense", "truncated", "tuned")
-            chosen = " ".join(str(next(iter(size.values()))).strip("()").split(", "))
-            yield {"data": name, "method": method, "share": share, "size": chosen, "seed": seed} | {
-                key: f"{value:.5g}" for key, value in zip(names, accuracies, strict=True)
-            }
-        if bar:
-            bar(step + 1, len(jobs))
-
-
 def _size(method, numbers, weights):
     """Return the arguments of `compress` for layer 1 with at most so many numbers; an index counts as one."""
     if method == "automatic":
@@ -156,83 +139,84 @@ def _size(method, numbers, weights):
     return {"rank": max(1, int(numbers / 1040))} if method == "svd" else {"keep": int(numbers / 2)}
 
 
-def _claims(folder, settings):
+def claims(tables, settings):
+    """Yield accuracies beside the published ones, rivals at equal parameters, and what truncation loses."""
     for name in settings.data:
         title = TITLES[name]
-        dense = read_columns(folder / "curve.csv", data=name, family="dense")["test"]
-        published = [DENSE_PUBLISHED] if name == "mnist" else []
-        yield _near("G1", f"dense FC2, {title}", dense, *published)
+        published = DENSE_PUBLISHED if name == "mnist" else None
+        yield _near(f"dense FC2, {title}", functools.partial(_curve, tables, name, "dense"), published)
         for bond in settings.bonds:
-            found = read_columns(folder / "curve.csv", data=name, family="mpo", bond=str(bond))["test"]
-            published = [PUBLISHED[bond]] if name == "mnist" and bond in PUBLISHED else []
-            yield _near("G1", f"MPO, D = {bond}, {title}", found, *published)
+            published = PUBLISHED.get(bond) if name == "mnist" else None
+            yield _near(f"MPO, D = {bond}, {title}", functools.partial(_curve, tables, name, "mpo", bond), published)
         for family, bond in _grid(settings):
             if family != "mpo":
-                yield _against_mpo(folder, name, family, bond)
-        yield from _truncation_claims(folder, name, settings)
+                mpo = _nearest_mpo(settings.bonds, fc2_share(FAMILIES[family], bond))
+                yield Claim(
+                    "G1", f"accuracy of MPO D = {mpo} less {LABELS[family]} ({bond}), {title}",
+                    functools.partial(_against, tables, name, mpo, family, bond),
+                )  # fmt: skip
+        yield from _truncation_claims(tables, name, settings)
 
 
-def _near(claim, statement, values, *published):
+def _nearest_mpo(bonds, share):
+    """Return the bond whose MPO has a share of the parameters nearest to another's."""
+    return min(bonds, key=lambda bond: abs(np.log(fc2_share(FC2_SHAPE, bond) / share)))
+
+
+def _near(statement, values, published):
     """Return a claim on an accuracy, within half a percentage point of what was published, if anything was."""
-    holds = bool(abs(values.mean() - published[0]) <= 0.005) if published else None
-    source, text = ("Gao et al. 2020", f"{published[0]:.4f}") if published else ("sshml", "")
-    criterion = "mean within 0.005" if published else ""
-    return Claim(claim, f"test accuracy of {statement}", source, text, values, criterion, holds)
+    said = ("Gao et al. 2020", f"{published:.4f}", near(published, 0.005)) if published else ()
+    return Claim("G1", f"test accuracy of {statement}", values, *said)
 
 
-def _against_mpo(folder, name, family, bond):
+def _curve(tables, data, family, bond=0):
+    return tables.columns("curve", data=data, family=family, bond=bond)["test"]
+
+
+def _against(tables, data, mpo, family, bond):
     """Return the difference between the MPO and a rival with as many parameters, seed by seed."""
-    rival = read_columns(folder / "curve.csv", data=name, family=family, bond=str(bond))
-    mpo = read_columns(folder / "curve.csv", data=name, family="mpo")
-    nearest = mpo["share"][np.abs(np.log(mpo["share"] / rival["share"][0])).argmin()]
-    chosen = mpo["share"] == nearest
-    return Claim(
-        "G1", f"accuracy of MPO D = {mpo['bond'][chosen][0]:.0f} less {LABELS[family]} ({bond}), {TITLES[name]}",
-        "sshml", "", mpo["test"][chosen] - rival["test"], "", None,
-    )  # fmt: skip
+    return _curve(tables, data, "mpo", mpo) - _curve(tables, data, family, bond)
 
 
-def _truncation_claims(folder, name, settings):
-    c = read_columns(folder / "truncated.csv", data=name, method="dense")
+def _lost(tables, data, method, share, kind):
+    found = tables.columns("truncated", data=data, method=method, share=share)
+    return found["dense"] - found[kind]
+
+
+def _chosen_bonds(tables, data, share, kind):
+    return _lost(tables, data, "mpo", share, kind) - _lost(tables, data, "automatic", share, kind)
+
+
+def _truncation_claims(tables, name, settings):
+    title, kinds = TITLES[name], {"truncated": "no fine-tuning", "tuned": "fine-tuned"}
     yield Claim(
-        "Sander", f"accuracy lost by fine-tuning alone, dense, {TITLES[name]}", "sshml", "", c["dense"] - c["tuned"],
-        "", None,
+        "Sander", f"accuracy lost by fine-tuning alone, dense, {title}",
+        functools.partial(_lost, tables, name, "dense", 1, "tuned"),
     )  # fmt: skip
     for share in settings.shares:
-        uniform, chosen = (
-            read_columns(folder / "truncated.csv", data=name, method=method, share=str(share))
-            for method in ("mpo", "automatic")
-        )
-        for kind, text in (("truncated", "no fine-tuning"), ("tuned", "fine-tuned")):
+        for kind, text in kinds.items():
             yield Claim(
-                "H5", f"accuracy of chosen less uniform bonds at {share:.0%} of the parameters, {text}, {TITLES[name]}",
-                "Harada 2022", "announced", chosen[kind] - uniform[kind], "", None,
+                "H5", f"accuracy of chosen less uniform bonds at {share:.0%} of the parameters, {text}, {title}",
+                functools.partial(_chosen_bonds, tables, name, share, kind), "Harada 2022", "announced",
             )  # fmt: skip
     for share, loss in ((0.3, 0.01), (0.14, 0.05)):
         if share not in settings.shares:
             continue
         for method, label in TRUNCATED.items():
-            c = read_columns(folder / "truncated.csv", data=name, method=method, share=str(share))
-            for kind, text in (("truncated", "no fine-tuning"), ("tuned", "fine-tuned")):
-                lost = c["dense"] - c[kind]
+            for kind, text in kinds.items():
                 sander = name == "mnist" and method == "mpo" and kind == "truncated"
+                said = ("Sander 2020", f"{loss}", at_most(loss)) if sander else ()
                 yield Claim(
-                    "Sander", f"accuracy lost at {share:.0%} of the parameters, {label}, {text}, {TITLES[name]}",
-                    "Sander 2020" if sander else "sshml", f"{loss}" if sander else "", lost,
-                    "mean at most as much" if sander else "", bool(lost.mean() <= loss) if sander else None,
+                    "Sander", f"accuracy lost at {share:.0%} of the parameters, {label}, {text}, {title}",
+                    functools.partial(_lost, tables, name, method, share, kind), *said,
                 )  # fmt: skip
 
 
-def draw(folder):
-    """Draw the figures of a results folder from its CSV files."""
-    names = [name for name in TITLES if name in set(read_columns(folder / "curve.csv")["data"])]
-    save_figures(folder, {"curve": _curve(folder, names), "truncated": _truncated(folder, names)})
-
-
-def _curve(folder, names):
+def _curve_figure(tables, settings):
+    names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
     for ax, name in zip(axes[0], names, strict=True):
-        table = read_columns(folder / "curve.csv", data=name)
+        table = tables.columns("curve", data=name)
         for (family, label), color, marker in zip(LABELS.items(), COLORS, "os^", strict=False):
             mine = table["family"] == family
             shares = np.unique(table["share"][mine])
@@ -254,11 +238,12 @@ def _curve(folder, names):
     return figure
 
 
-def _truncated(folder, names):
+def _truncated_figure(tables, settings):
+    names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
     for ax, name in zip(axes[0], names, strict=True):
         for (method, label), color in zip(TRUNCATED.items(), COLORS, strict=False):
-            table = read_columns(folder / "truncated.csv", data=name, method=method)
+            table = tables.columns("truncated", data=name, method=method)
             shares = np.unique(table["share"])
             for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
                 lost = [(table["dense"] - table[kind])[table["share"] == share] * 100 for share in shares]
@@ -270,7 +255,7 @@ def _truncated(folder, names):
         ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
-        tuned = read_columns(folder / "truncated.csv", data=name, method="dense")
+        tuned = tables.columns("truncated", data=name, method="dense")
         lost = 100 * (tuned["dense"] - tuned["tuned"])
         ax.axhline(lost.mean(), color="0.3", linewidth=1, linestyle="--", label="dense, fine-tuned")
         ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
@@ -281,3 +266,6 @@ def _truncated(folder, names):
     handles = axes[0, 0].get_legend_handles_labels()
     axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+experiment = Experiment(Settings, jobs, claims, {"curve": _curve_figure, "truncated": _truncated_figure}, full=FULL)

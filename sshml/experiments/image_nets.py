@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from sshml.classifier import FC2, TrainingSpec, fit
-from sshml.compression import MPOShape, tensorize
-from sshml.dataset import images
+from sshml.classifier import FC2, TrainingSpec, fit, load_run, save_run
+from sshml.compression import LAYERS, MPOShape, tensorize
 from sshml.errors import SSHMLError
 
 FC2_SHAPE = MPOShape((4, 4, 4, 4), (4, 7, 7, 4))
@@ -29,21 +28,45 @@ class Training:
     batch_size: int = 256
     learning_rate: float = 5e-3
     valid: int = 5000
-    root: str | None = None
 
     def __post_init__(self):
         if self.seeds < 2:
             raise SSHMLError(f"seeds is {self.seeds}; error bars need at least 2.")
+        self.training()
 
-    def images(self, name, padding=0):
-        """Return an image data set with its validation part."""
-        return images(name, self.root, self.valid, padding=padding)
+    def training(self, **changes):
+        """Return what a job of training is given: the `TrainingSpec`, seeds, images held out."""
+        spec = dataclasses.replace(TrainingSpec(self.epochs, self.batch_size, self.learning_rate), **changes)
+        return {"training": spec, "seeds": self.seeds, "valid": self.valid}
 
-    def run(self, factory, data, device, progress=None, on_epoch=None, **changes):
-        """Train one network per seed."""
-        spec = TrainingSpec(self.epochs, self.batch_size, self.learning_rate)
-        spec = dataclasses.replace(spec, **changes)
-        return fit(factory, data.train, data.valid, spec, self.seeds, device, progress, on_epoch)
+    def work(self, epochs=None):
+        """Return how long a training takes, in passes of one network over the images."""
+        return self.seeds * (epochs or self.epochs)
+
+
+def train(where, factory, data, training, seeds, on_epoch=None, name="run"):
+    """Train one network per seed in a job; return the `Run`, saved in the job's folder. A killed one goes on."""
+    checkpoint = where.folder / f"{name}.state.h5"
+    training = TrainingSpec(**training)
+    run = fit(
+        factory, data.train, data.valid, training, seeds, where.device, where.progress, on_epoch, checkpoint=checkpoint
+    )
+    save_run(run, where.folder / f"{name}.h5", force=True)
+    checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def trained(result, factory, name="run"):
+    """Return the run that `train` saved in the folder of a job."""
+    return load_run(result.folder / f"{name}.h5", factory, LAYERS)
+
+
+def accuracy_rows(head, run, test, numbers):
+    """Yield a row per seed: accuracy on the validation and the test split, the epoch kept."""
+    for member, (seed, accuracy) in enumerate(zip(run.seeds, test, strict=True)):
+        valid = run.history["valid_accuracy"][member].max()
+        row = {"share": f"{numbers:.5g}", "seed": seed, "valid": f"{valid:.5g}", "test": f"{accuracy:.5g}"}
+        yield head | row | {"epoch": run.epoch[member], "epochs": run.training.epochs}
 
 
 def fc2_factory(shape, bond, order=None):

@@ -1,13 +1,13 @@
 """Gao et al., Phys. Rev. Research 2, 023300 (2020): LeNet-5 with its linear layers as MPOs, on MNIST (claim G2)."""
 
 import dataclasses
-import time
 
 from sshml.classifier import LeNet5
 from sshml.compression import MPOShape, tensorize
-from sshml.experiments.claims import Claim, conclude, save_figures
-from sshml.experiments.image_nets import Training
-from sshml.files import new_folder, read_columns, write_csv
+from sshml.dataset import images
+from sshml.experiments import Claim, Experiment, Job, Rule, near
+from sshml.experiments.claims import standard_error
+from sshml.experiments.image_nets import Training, accuracy_rows, train
 from sshml.plotting import COLORS, new_figure, plot_groups
 
 SHAPES = {
@@ -30,10 +30,6 @@ class Settings(Training):
     learning_rate: float = 2e-3
 
 
-FULL = {"epochs": 60}
-"""Changes for `--full`."""
-
-
 def share():
     """Return rho, the numbers in the cores over the weights of the dense linear layers.
 
@@ -43,64 +39,53 @@ def share():
     return sum(SHAPES[layer].n_parameters(BONDS[layer]) for layer in SHAPES) / DENSE
 
 
-def reproduce(out, settings=None, device="auto", force=False, progress=None):
-    """Run the experiment and write its figure, numbers and `claims.csv` into a new folder; return the claims.
-
-    Args:
-        out: the folder to make.
-        settings: a `Settings`.
-        device: "auto", "cpu" or "cuda".
-        force: replace a folder that exists.
-        progress: called as progress(description), returns a callable (done, total).
-
-    Raises:
-        SSHMLError: no images, the folder exists or cannot be written, no such device.
-    """
-    settings = settings or Settings()
-    progress = progress or (lambda description: None)
+def family(where, family, training, seeds, valid):
+    """Train one family of networks and measure its accuracy."""
+    data = images("mnist", where.root, valid)
     factories = {"dense": LeNet5, "mpo": lambda: tensorize(LeNet5(), SHAPES, BONDS)}
-    with new_folder(out, force) as folder:
-        data, rows = settings.images("mnist"), []
-        for family, factory in factories.items():
-            start = time.perf_counter()
-            run = settings.run(factory, data, device, progress(f"LeNet-5, {family}"))
-            seconds = (time.perf_counter() - start) / len(run)
-            for seed, valid, test, epoch in zip(
-                run.seeds, run.history["valid_accuracy"].max(1), run.accuracy(data.test, device), run.epoch, strict=True
-            ):
-                rows.append({
-                    "family": family, "share": 1.0 if family == "dense" else f"{share():.4g}", "seed": seed,
-                    "valid": f"{valid:.5g}", "test": f"{test:.5g}", "epoch": epoch, "epochs": settings.epochs,
-                    "seconds": f"{seconds:.3g}",
-                })  # fmt: skip
-        write_csv(folder / "accuracy.csv", rows)
-        return conclude(folder, _claims(folder), draw)
+    run = train(where, factories[family], data, training, seeds)
+    test = run.accuracy(data.test, where.device)
+    numbers = 1.0 if family == "dense" else share()
+    return {"accuracy": list(accuracy_rows({"family": family}, run, test, numbers))}
 
 
-def _claims(folder):
-    found = {family: read_columns(folder / "accuracy.csv", family=family)["test"] for family in LABELS}
-    for family, values in found.items():
+def jobs(settings):
+    """Yield the training of both families."""
+    for name in LABELS:
+        yield Job(family, {"family": name} | settings.training(), settings.work())
+
+
+def claims(tables, settings):
+    """Yield the accuracies of both families, and their difference."""
+    for name, label in LABELS.items():
         yield Claim(
-            "G2", f"test accuracy of LeNet-5, {LABELS[family]}", "Gao et al. 2020", f"{PUBLISHED[family]}", values,
-            "mean within 0.002", bool(abs(values.mean() - PUBLISHED[family]) <= 0.002),
+            "G2", f"test accuracy of LeNet-5, {label}", lambda name=name: _test(tables, name),
+            "Gao et al. 2020", f"{PUBLISHED[name]}", near(PUBLISHED[name], 0.002),
         )  # fmt: skip
-    gap = found["mpo"] - found["dense"]
-    error = gap.std(ddof=1) / len(gap) ** 0.5
     yield Claim(
-        "G2", f"MPO less dense, with {share():.3f} of the weights of the linear layers", "Gao et al. 2020", "0", gap,
-        "|mean| <= 0.001 or 2 standard errors", bool(abs(gap.mean()) <= max(0.001, 2 * error)),
+        "G2", f"MPO less dense, with {share():.3f} of the weights of the linear layers",
+        lambda: _test(tables, "mpo") - _test(tables, "dense"), "Gao et al. 2020", "0",
+        Rule(
+            "|mean| <= 0.001 or 2 standard errors", lambda x: abs(x.mean()) <= max(0.001, 2 * standard_error(x))
+        ),
     )  # fmt: skip
 
 
-def draw(folder):
-    """Draw the figure of a results folder from its CSV file."""
+def _test(tables, family):
+    return tables.columns("accuracy", family=family)["test"]
+
+
+def _draw(tables, settings):
     figure, axes = new_figure(width=3.6)
     ax = axes[0, 0]
-    groups = [read_columns(folder / "accuracy.csv", family=family)["test"] for family in LABELS]
+    groups = [_test(tables, family) for family in LABELS]
     plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST")
     ax.axhline(0.9917, color="k", linewidth=1, linestyle=":", label="both, Gao et al. 2020")
     ax.set_xticks(range(2), ["dense", f"MPO, $\\rho = {share():.3f}$"])
     ax.set_xlim(-0.5, 1.5)
     ax.set_ylabel("test accuracy")
     ax.legend(fontsize=8)
-    save_figures(folder, {"lenet5": figure})
+    return figure
+
+
+experiment = Experiment(Settings, jobs, claims, {"lenet5": _draw}, full={"epochs": 60})

@@ -9,12 +9,11 @@ import dataclasses
 
 import numpy as np
 
-from sshml.chain import log_margin
-from sshml.chain.streams import uniforms
+from sshml.chain import log_margin, uniforms
 from sshml.errors import SSHMLError
-from sshml.experiments.claims import Claim
-from sshml.files import new_folder, write_csv
+from sshml.experiments import Claim, Experiment, Job, Rule
 from sshml.plotting import new_figure, plot_band, plot_phases
+from sshml.tables import pivot
 
 ANDERSON_V = 1.12
 """A clean trivial hopping whose chain is topological for 1.857 < W < 3.627."""
@@ -32,6 +31,10 @@ class Settings:
     seeds: int = 8
     edge_cells: int = 1000
     seed: int = 0
+
+    def __post_init__(self):
+        if min(self.points, self.chains, self.cut_chains, self.seeds) < 2:
+            raise SSHMLError("a phase diagram needs 2 points, 2 chains and 2 seeds or more.")
 
 
 def mean_log(centre, width):
@@ -74,54 +77,40 @@ def margins(points, ratio, cells, chains, seed=0, stream=0):
     ])  # fmt: skip
 
 
-def reproduce(folder, settings=None, force=False, progress=None):
-    """Make the figure, its numbers and the table of claims in `folder`; return the claims as rows.
-
-    Args:
-        folder: folder to make.
-        settings: a `Settings`.
-        force: replace a folder that exists.
-        progress: called as progress(columns done, columns in all).
-
-    Raises:
-        SSHMLError: the folder exists, or too few points or chains.
-    """
-    settings = settings or Settings()
-    if min(settings.points, settings.chains, settings.cut_chains) < 2:
-        raise SSHMLError("a phase diagram needs 2 points and 2 chains or more.")
-    with new_folder(folder, force) as made:
-        diagrams = {ratio: _diagram(settings, ratio, progress) for ratio in (0.5, 0.0)}
-        cuts = {cells: _cut(settings, cells) for cells in settings.cut_cells}
-        claims = [_claim(edge, settings).row() for edge in EDGES]
-        write_csv(made / "diagram.csv", list(_diagram_rows(diagrams)))
-        write_csv(made / "cut.csv", list(_cut_rows(cuts)))
-        write_csv(made / "claims.csv", claims)
-        figure = _draw(diagrams, cuts)
-        for kind in ("png", "pdf"):
-            figure.savefig(made / f"phases.{kind}", dpi=200)
-    return claims
-
-
-def _diagram(settings, ratio, progress):
-    """Return (v, W, share of topological chains (W, v)) of the diagram with W_w = ratio W_v."""
-    v, strength = np.linspace(0, 2, settings.points), np.linspace(0, 7, settings.points)
-    share = np.empty((settings.points, settings.points))
+def diagram(where, points, cells, chains, seed, ratio):
+    """Return the share of topological chains on a grid of v and W_v, with W_w = ratio W_v."""
+    v, strength = np.linspace(0, 2, points), np.linspace(0, 7, points)
+    share = np.empty((points, points))
     for column, value in enumerate(v):
-        points = [(value, x) for x in strength]
-        found = margins(points, ratio, settings.cells, settings.chains, settings.seed, column)
+        found = margins([(value, x) for x in strength], ratio, cells, chains, seed, column)
         share[:, column] = (found > 0).mean(axis=1)
-        if progress:
-            progress((ratio == 0) * settings.points + column + 1, 2 * settings.points)
-    return v, strength, share
+        where.progress(column + 1, points)
+    return {
+        "diagram": [
+            {"W_w/W_v": ratio, "v": f"{v[j]:.6g}", "W_v": f"{strength[i]:.6g}", "topological": f"{x:.6g}"}
+            for (i, j), x in np.ndenumerate(share)
+        ]
+    }
 
 
-def _cut(settings, cells):
-    """Return (W, share, its standard error) along v = ANDERSON_V with W_w = W_v / 2."""
+def cut(where, cells, chains, seed):
+    """Return the share of topological chains and its standard error along v = ANDERSON_V with W_w = W_v / 2."""
     strength = np.linspace(0, 5, 51)
-    points = [(ANDERSON_V, x) for x in strength]
-    found = margins(points, 0.5, cells, settings.cut_chains, settings.seed, 1000 + cells)
+    found = margins([(ANDERSON_V, x) for x in strength], 0.5, cells, chains, seed, 1000 + cells)
     share = (found > 0).mean(axis=1)
-    return strength, share, np.sqrt(share * (1 - share) / settings.cut_chains)
+    error = np.sqrt(share * (1 - share) / chains)
+    return {
+        "cut": [
+            {
+                "cells": cells,
+                "v": ANDERSON_V,
+                "W_v": f"{w:.6g}",
+                "topological": f"{x:.6g}",
+                "standard error": f"{e:.6g}",
+            }
+            for w, x, e in zip(strength, share, error, strict=True)
+        ]
+    }
 
 
 def crossings(strength, share):
@@ -145,52 +134,59 @@ NEAR = 0.03
 """Allowed distance of an edge, in units of w, beside two standard errors."""
 
 
-def _claim(edge, settings):
+def edge(where, name, cells, chains, seeds):
     """Measure where half of the chains are topological, once per seed."""
-    name, statement, ratio, exact, point = edge
-    grid = exact + np.linspace(-0.25, 0.25, 21)
-    values = []
-    for seed in range(settings.seeds):
-        points = [point(x) for x in grid]
-        share = (margins(points, ratio, settings.edge_cells, settings.chains, seed, 2000) > 0).mean(axis=1)
-        values.append(min(crossings(grid, share), key=lambda x: abs(x - exact), default=np.nan))
-    values = np.array(values)
-    found = values[np.isfinite(values)]
-    allowed = NEAR + 2 * found.std() / max(len(found), 1) ** 0.5
-    return Claim(
-        name,
-        statement,
-        "Mondragon-Shem et al. 2014; exact",
-        f"{exact:.4g}",
-        values,
-        f"half of {settings.chains} chains of {settings.edge_cells} cells; within {NEAR} and 2 standard errors",
-        len(found) == len(values) and bool(abs(found.mean() - exact) <= allowed),
-    )
+    _, _, ratio, exact, point = next(found for found in EDGES if found[0] == name)
+    grid, rows = exact + np.linspace(-0.25, 0.25, 21), []
+    for seed in range(seeds):
+        share = (margins([point(x) for x in grid], ratio, cells, chains, seed, 2000) > 0).mean(axis=1)
+        at = min(crossings(grid, share), key=lambda x: abs(x - exact), default=np.nan)
+        rows.append({"edge": name, "seed": seed, "value": f"{at:.8g}"})
+        where.progress(seed + 1, seeds)
+    return {"edges": rows}
 
 
-def _diagram_rows(diagrams):
-    for ratio, (v, strength, share) in diagrams.items():
-        for i, row in enumerate(share):
-            for j, value in enumerate(row):
-                yield {"W_w/W_v": ratio, "v": f"{v[j]:.6g}", "W_v": f"{strength[i]:.6g}", "topological": f"{value:.6g}"}
+def jobs(settings):
+    """Yield the two diagrams, the cuts through the Anderson insulator, and the edges of the phases."""
+    for ratio in (0.5, 0.0):
+        size = {"points": settings.points, "cells": settings.cells, "chains": settings.chains, "seed": settings.seed}
+        yield Job(diagram, size | {"ratio": ratio}, work=1e-9 * settings.points**2 * settings.cells * settings.chains)
+    for cells in settings.cut_cells:
+        yield Job(
+            cut,
+            {"cells": cells, "chains": settings.cut_chains, "seed": settings.seed},
+            1e-6 * cells * settings.cut_chains,
+        )
+    for name, *_ in EDGES:
+        size = {"cells": settings.edge_cells, "chains": settings.chains, "seeds": settings.seeds}
+        yield Job(edge, {"name": name} | size, 1e-6 * settings.seeds * settings.edge_cells * settings.chains)
 
 
-def _cut_rows(cuts):
-    for cells, columns in cuts.items():
-        for strength, share, error in zip(*columns, strict=True):
-            numbers = {"W_v": strength, "topological": share, "standard error": error}
-            yield {"cells": cells, "v": ANDERSON_V} | {name: f"{x:.6g}" for name, x in numbers.items()}
+def claims(tables, settings):
+    """Yield where the edges are, beside their exact places."""
+    for name, statement, _, exact, _ in EDGES:
+
+        def is_near(x, exact=exact):
+            return len(x) == settings.seeds and abs(x.mean() - exact) <= NEAR + 2 * x.std() / len(x) ** 0.5
+
+        words = f"half of {settings.chains} chains of {settings.edge_cells} cells within {NEAR} and 2 standard errors"
+        yield Claim(
+            name, statement, lambda name=name: tables.columns("edges", edge=name)["value"],
+            "Mondragon-Shem et al. 2014; exact", f"{exact:.4g}", Rule(words, is_near),
+        )  # fmt: skip
 
 
-def _draw(diagrams, cuts):
+def _draw(tables, settings):
     figure, axes = new_figure(1, 3, width=4, height=3.4)
-    for ax, (ratio, (v, strength, share)) in zip(axes[0], diagrams.items(), strict=False):
+    for ax, ratio in zip(axes[0], (0.5, 0.0), strict=False):
+        strength, v, share = pivot(tables.columns("diagram", **{"W_w/W_v": ratio}), "W_v", "v", "topological")
         fine_v, fine_w = np.linspace(1e-9, v[-1], 401), np.linspace(0, strength[-1], 401)
         line = fine_v, fine_w, exact_margin(fine_v, fine_w[:, None], ratio)
         plot_phases(ax, v, strength, share, line).set_title(f"$W_w = {'W_v/2' if ratio else '0'}$", fontsize=10)
     ax = axes[0, 2]
-    for cells, (strength, share, error) in cuts.items():
-        plot_band(ax, strength, share, error, label=f"{cells} cells")
+    for cells in settings.cut_cells:
+        found = tables.columns("cut", cells=cells)
+        plot_band(ax, found["W_v"], found["topological"], found["standard error"], label=f"{cells} cells")
     fine = np.linspace(0.01, 5, 5000)
     for i, edge in enumerate(crossings(fine, (exact_margin(ANDERSON_V, fine, 0.5) > 0).astype(float))):
         label = None if i else "infinite chain, exact"
@@ -200,3 +196,6 @@ def _draw(diagrams, cuts):
     ax.set_title(f"$v = {ANDERSON_V}\\,w$, $W_w = W_v/2$", fontsize=10)
     ax.legend(fontsize=7, loc="upper right")
     return figure
+
+
+experiment = Experiment(Settings, jobs, claims, {"phases": _draw})

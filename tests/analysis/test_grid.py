@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,3 +68,33 @@ def test_other_architectures_are_refused(model, dataset):
 def test_bad_ranks(run, dataset):
     with pytest.raises(SSHMLError, match="within 1 to 12"):
         rank_grid(run, dataset.test, ranks=[0, 3])
+
+
+FORKED = """
+import os, sys, threading
+import numpy as np, torch
+from types import SimpleNamespace
+from sshml.analysis import rank_grid
+from sshml.classifier import MLP
+
+torch.manual_seed(0)
+model, rng = MLP((9, 6, 4, 2)), np.random.default_rng(0)
+split = SimpleNamespace(inputs=rng.normal(size=(700, 3, 3)), labels=rng.integers(0, 2, 700))
+expected = rank_grid(model, split)
+child = os.fork()
+if child == 0:
+    os._exit(0 if (rank_grid(model, split) == expected).all() else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+found = []
+threads = [threading.Thread(target=lambda: found.append(rank_grid(model, split))) for _ in range(4)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+assert len(found) == 4 and all((one == expected).all() for one in found)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_it_runs_in_a_forked_process_and_in_threads_at_once():
+    environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", FORKED]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert found.returncode == 0, found.stderr

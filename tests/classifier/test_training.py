@@ -62,7 +62,7 @@ def test_a_member_is_the_same_seed_alone(rng, network, flip_signs):
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 def test_a_member_is_plain_training_with_the_same_batches(rng, weight_decay):
-    """The textbook loop over one network, as a naive twin: weights, and losses with a short last batch (64 = 3 20 + 4)."""
+    """The textbook loop over one network, as a naive twin: weights, losses with a short last batch (64 = 3 20 + 4)."""
     data = toy(rng)
     training = TrainingSpec(epochs=2, batch_size=20, weight_decay=weight_decay)
     run = fit(factory, data, data, training, seeds=[5, 6])

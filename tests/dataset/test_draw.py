@@ -5,7 +5,8 @@ import pytest
 
 from sshml.chain import eigenstates, hamiltonian, winding_number
 from sshml.dataset import DatasetSpec, samples
-from sshml.dataset.draw import grid_points, hoppings
+from sshml.dataset.draw import hoppings
+from sshml.dataset.hoppings import grid_points
 from sshml.errors import SSHMLError
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, disorder_w=1.0, train=40, valid=7, test=11, seed=5)
@@ -119,7 +120,7 @@ def test_grid_points_are_used_once():
     ])  # fmt: skip
     assert len(np.unique(points, axis=0)) == 40 + 7 + 11
     assert (np.abs(points[:, 0] - points[:, 1]) > 1e-9).all()
-    allowed = grid_points(spec)
+    allowed = grid_points(spec.clean, spec.is_clean, spec.seed)
     assert (points[:, None] == allowed[None]).all(-1).any(1).all()
 
 

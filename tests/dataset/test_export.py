@@ -6,7 +6,7 @@ import pytest
 
 from sshml.dataset import DatasetSpec, export, generate, open_dataset
 from sshml.errors import SSHMLError
-from sshml.files import read_csv
+from sshml.tables import read_csv
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, train=40, valid=7, test=11, seed=5)
 LONGER = dataclasses.replace(SPEC, disorder_v=0, j3="-1:1")

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from sshml import jobs
 from sshml.dataset import DatasetSpec, check, generate, open_dataset, samples
 from sshml.errors import SSHMLError
 
@@ -353,7 +354,7 @@ class TestCluster:
 
     def test_no_scheduler(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
-        monkeypatch.setattr(sys.modules["sshml.dataset.generate"], "CONNECT_SECONDS", 1)
+        monkeypatch.setattr(jobs, "CONNECT_SECONDS", 1)
         with pytest.raises(SSHMLError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
             generate(SPEC, tmp_path / "a.h5", scheduler="tcp://127.0.0.1:9")
         assert list(tmp_path.iterdir()) == []

@@ -43,9 +43,9 @@ def test_splits_hold_every_image_once(root):
     order = np.concatenate([data.train.labels, data.valid.labels])
     found = sorted((image.tobytes(), label) for image, label in zip(both, order, strict=True))
     assert found == sorted((image.tobytes(), label) for image, label in zip(train, labels, strict=True))
-    np.testing.assert_array_equal(data.test.inputs[:, 0], test / np.float32(255))
+    np.testing.assert_array_equal(data.test.inputs()[:, 0], test / np.float32(255))
     np.testing.assert_array_equal(data.test.labels, test_labels)
-    assert data.train.inputs.dtype == np.float32
+    assert data.train.inputs().dtype == np.float32
     assert data.train.labels.dtype == np.int64
 
 
@@ -58,7 +58,7 @@ def test_the_held_out_part_is_a_function_of_the_seed(root):
 
 def test_padding_is_a_black_border(root):
     folder, _ = root
-    plain, padded = (images("mnist", folder, valid=7, padding=n).test.inputs for n in (0, 2))
+    plain, padded = (images("mnist", folder, valid=7, padding=n).test.inputs() for n in (0, 2))
     assert padded.shape == (10, 1, 8, 9)
     np.testing.assert_array_equal(padded[..., 2:-2, 2:-2], plain)
     assert padded.sum() == pytest.approx(plain.sum())
@@ -76,7 +76,7 @@ def test_cifar(tmp_path, monkeypatch, rng):
     sums = (hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),)
     monkeypatch.setitem(module.SETS, "cifar-10", dataclasses.replace(module.SETS["cifar-10"], sums=sums))
     data = images("cifar-10", tmp_path, valid=2)
-    assert data.train.inputs.shape == (8, 3, 32, 32)
+    assert data.train.inputs().shape == (8, 3, 32, 32)
     np.testing.assert_array_equal(data.test.labels, records[5, :, 0])
     np.testing.assert_array_equal(data.test.pixels[1].ravel(), records[5, 1, 1:])
 

@@ -2,11 +2,12 @@ import h5py
 import numpy as np
 import pytest
 
-from sshml.dataset import DatasetSpec, generate, open_dataset
+from sshml.dataset import DatasetSpec, Layout, generate, open_dataset
 from sshml.dataset.shards import Shard, batches, is_complete, make_shard, shards
 from sshml.dataset.store import shards_of
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, train=40, valid=7, test=11, seed=5)
+LAYOUT = Layout(SPEC)
 
 
 @pytest.mark.parametrize("size", [1, 7, 9, 40, 1000])
@@ -22,25 +23,25 @@ def test_shards_tile_the_splits(size):
 
 def test_batches_follow_one_another():
     spec = DatasetSpec(cells=64, train=300, valid=1, test=1, disorder_v=0.1)
-    parts = list(batches(spec, Shard("train", 3, 290)))
+    parts = list(batches(Layout(spec), Shard("train", 3, 290)))
     assert len(parts) > 1
     whole = np.concatenate([part["v"] for part in parts])
-    expected = np.concatenate([part["v"] for part in batches(spec, Shard("train", 0, 300))])
+    expected = np.concatenate([part["v"] for part in batches(Layout(spec), Shard("train", 0, 300))])
     np.testing.assert_array_equal(whole, expected[3:293])
 
 
 def test_a_shard_is_known_by_what_it_holds(tmp_path):
     shard = Shard("train", 9, 5)
     path = tmp_path / shard.name
-    assert not is_complete(path, SPEC, shard, False)
-    assert make_shard(SPEC, tmp_path, shard) == 5
-    assert is_complete(path, SPEC, shard, False)
-    assert not is_complete(path, SPEC, shard, True)
-    assert not is_complete(path, SPEC, Shard("train", 9, 6), False)
+    assert not is_complete(path, LAYOUT, shard)
+    assert make_shard(LAYOUT, tmp_path, shard) == 5
+    assert is_complete(path, LAYOUT, shard)
+    assert not is_complete(path, Layout(SPEC, recipe=True), shard)
+    assert not is_complete(path, LAYOUT, Shard("train", 9, 6))
     path.write_bytes(path.read_bytes()[:-100])
-    assert not is_complete(path, SPEC, shard, False)
-    make_shard(SPEC, tmp_path, shard)
-    assert is_complete(path, SPEC, shard, False)
+    assert not is_complete(path, LAYOUT, shard)
+    make_shard(LAYOUT, tmp_path, shard)
+    assert is_complete(path, LAYOUT, shard)
 
 
 def test_the_virtual_file_is_readable_with_h5py_alone(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.experiments.claims import Claim, conclude, measured, save_figures, summary
-from sshml.files import read_csv
+from sshml.tables import read_csv
 
 
 def claim(values, holds=True):

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from sshml.experiments import entanglement
-from sshml.files import read_columns
+from sshml.tables import read_columns
 
 SETTINGS = entanglement.Settings(
     seeds=2, epochs=1, batch_size=100, bonds=(2, 4), swaps=2, square_bond=2, square_epochs=1

@@ -3,7 +3,7 @@ import pytest
 
 from sshml.errors import SSHMLError
 from sshml.experiments import fc2
-from sshml.files import read_columns, read_csv
+from sshml.tables import read_columns, read_csv
 
 SETTINGS = fc2.Settings(
     seeds=2, epochs=2, batch_size=50, bonds=(2, 4), rivals=(4,), shares=(0.14, 0.3), data=("mnist", "fashion-mnist")

@@ -1,5 +1,5 @@
 from sshml.experiments import lenet5
-from sshml.files import read_columns
+from sshml.tables import read_columns
 
 
 def test_numbers_figure_and_claims(small_images, tmp_path):

@@ -6,7 +6,7 @@ from scipy.integrate import quad
 
 from sshml.errors import SSHMLError
 from sshml.experiments.phases import Settings, crossings, exact_margin, margins, mean_log, reproduce
-from sshml.files import read_csv
+from sshml.tables import read_csv
 
 SMALL = Settings(points=9, chains=20, cells=30, cut_chains=40, cut_cells=(10, 20), seeds=2, edge_cells=400)
 

@@ -5,7 +5,7 @@ from sshml.classifier import load_run
 from sshml.dataset import check, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments.poster import VIEWS, Settings, reproduce
-from sshml.files import read_csv
+from sshml.tables import read_csv
 
 
 def test_every_claim_is_decided(small_poster):

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sshml.experiments.poster_claims import RANKS_1, claims
 
 from sshml.analysis import Sweep
-from sshml.experiments.poster_claims import RANKS_1, claims
 
 SEEDS = 5
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from sshml.experiments.poster_mpo import BONDS, CUTS, SHAPE, gaussian
 
 from sshml.analysis import entanglement_entropy, gaussian_entropy, schmidt_values
 from sshml.classifier import load_run
-from sshml.experiments.poster_mpo import BONDS, CUTS, SHAPE, gaussian
-from sshml.files import read_columns
+from sshml.tables import read_columns
 
 
 def test_entropies_follow_from_the_saved_runs(small_poster):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from sshml.experiments.poster_numbers import RATIO_EDGES, TABLES
 
 from sshml.classifier import load_run
 from sshml.dataset import open_dataset
-from sshml.experiments.poster_numbers import RATIO_EDGES, TABLES
-from sshml.files import read_csv
+from sshml.tables import read_csv
 
 
 def test_every_table_is_written(small_poster):

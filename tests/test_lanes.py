@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from sshml.chain import eigenstates, fix_gauge, lanes
+from sshml import lanes
+from sshml.chain import eigenstates, fix_gauge
 from sshml.chain.gauge import apply_gauge
-from sshml.chain.lanes import LANES
+from sshml.lanes import LANES
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ KILLED = """
 import faulthandler, os, signal
 import numba
 import numpy as np
-from sshml.chain import eigenstates, lanes
+from sshml import lanes
+from sshml.chain import eigenstates
 
 def solve():
     eigenstates(np.ones((300, 4)), np.linspace(0.1, 2, 900).reshape(300, 3), solver="kernels")

@@ -1,0 +1,58 @@
+"""The weights of a layer, from a run file or from the state_dict of a network of one's own."""
+
+import pickle
+from pathlib import Path
+
+from sshml.classifier import load_run
+from sshml.compression import LAYERS, MPOLinear, find_layer
+from sshml.errors import SSHMLError
+
+
+def load_weights(path, layer=0):
+    """Return the weights of a linear layer in every network of a file.
+
+    Args:
+        path: run file, or state_dict saved by `torch.save`; only tensors are read, nothing else is unpickled.
+        layer: name of the layer, or its number among the linear layers.
+
+    Returns:
+        (name of the layer, its weight (out, in) in every network, those before the training or [] where unknown).
+
+    Raises:
+        SSHMLError: neither of the two, or no such layer.
+    """
+    import h5py
+
+    path = Path(path)
+    if path.is_file() and not h5py.is_hdf5(path):
+        return _of_state(path, layer)
+    run = load_run(path, layers=LAYERS)
+    name = find_layer(run.model(), layer)
+    layers = [model.get_submodule(name) for model in run.models()]
+    if isinstance(layers[0], MPOLinear):
+        return name, [one.to_weight().detach() for one in layers], []
+    return name, [one.weight.detach() for one in layers], list(run.initial.get(f"{name}.weight", []))
+
+
+def _of_state(path, layer):
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    except (AttributeError, EOFError, KeyError, OSError, RuntimeError, ValueError, pickle.UnpicklingError):
+        raise SSHMLError(
+            f"{path} is no run file and no state_dict of tensors; save one by torch.save(model.state_dict(), ...)."
+        ) from None
+    weights = {
+        name.removesuffix(".weight"): tensor.float() if tensor.itemsize < 4 else tensor
+        for name, tensor in state.items()
+        if isinstance(name, str) and f".{name}".endswith(".weight") and tensor.ndim == 2 and tensor.is_floating_point()
+    }
+    names = list(weights)
+    if isinstance(layer, int) and -len(names) <= layer < len(names):
+        layer = names[layer]
+    if layer not in names:
+        known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
+        raise SSHMLError(f"{path} has no linear layer {layer!r}; it has {known}.")
+    return layer, [weights[layer]], []

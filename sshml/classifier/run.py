@@ -1,0 +1,114 @@
+"""An ensemble of trained networks."""
+
+import copy
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+
+from sshml.classifier.ensemble import stack, stacked_state
+from sshml.classifier.loading import pick_device, resident
+from sshml.classifier.spec import TrainingSpec
+from sshml.errors import SSHMLError
+
+CHUNK = 2**22
+"""Inputs evaluated at once: numbers in one block of samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """An ensemble of trained networks.
+
+    `factory()` makes an untrained member; `weights` and `initial` are {name: tensor (member, ...)} on the CPU;
+    `history` is {"train_loss", "valid_loss", "valid_accuracy": (member, epoch)}; `epoch` (member) is the epoch,
+    counted from 1, with the best validation accuracy, whose weights are kept.
+    """
+
+    factory: object
+    seeds: np.ndarray
+    weights: dict = dataclasses.field(repr=False)
+    initial: dict = dataclasses.field(repr=False)
+    history: dict = dataclasses.field(repr=False)
+    epoch: np.ndarray
+    training: TrainingSpec
+    data: str | None = dataclasses.field(default=None, repr=False)
+
+    def __len__(self):
+        return len(self.seeds)
+
+    def model(self, member=0, initial=False):
+        """Return one member as a plain module in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            model = self.factory()
+        state = self.initial if initial else self.weights
+        model.load_state_dict({name: tensor[member] for name, tensor in state.items()})
+        return model.eval()
+
+    def __getitem__(self, member):
+        """Return the `Run` of one member, by its number, or of several, by a slice or numbers."""
+        if isinstance(member, (int, np.integer)) and not -len(self) <= member < len(self):
+            raise IndexError(f"member {member} of {len(self)}")  # ends a loop over the run
+        chosen = np.atleast_1d(np.arange(len(self))[member])
+        own = {
+            name: {key: array[chosen] for key, array in getattr(self, name).items()}
+            for name in ("weights", "initial", "history")
+        }
+        return dataclasses.replace(self, seeds=self.seeds[chosen], epoch=self.epoch[chosen], **own)
+
+    def with_models(self, models):
+        """Return a `Run` with other modules in the place of the members, one for each, as after compressing them.
+
+        Raises:
+            SSHMLError: another number of modules, or modules whose weights differ in name or shape.
+        """
+        models = list(models)
+        if len(models) != len(self):
+            raise SSHMLError(f"{len(models)} modules and {len(self)} members do not match; give one for each.")
+        states = [stacked_state(stack([model])) for model in models]
+        shapes = {str({name: tuple(tensor.shape) for name, tensor in state.items()}) for state in states}
+        if len(shapes) > 1:
+            raise SSHMLError("the modules differ in the names or shapes of their weights; give them one architecture.")
+        return dataclasses.replace(
+            self,
+            factory=functools.partial(copy.deepcopy, models[0]),
+            weights={name: torch.cat([state[name] for state in states]) for name in states[0]},
+            initial={},
+        )
+
+    def models(self, initial=False):
+        """Return all members as plain modules."""
+        return [self.model(member, initial) for member in range(len(self))]
+
+    def accuracy(self, split, device="cpu"):
+        """Return the accuracy of every member on a split, shape (member), seen in the view of the training."""
+        return self.correct(split, device).mean(axis=1)
+
+    def correct(self, split, device="cpu"):
+        """Return whether each member is right on each sample, bool (member, sample)."""
+        inputs, labels = resident(split, self.training.view, pick_device(device))
+        return np.concatenate([
+            (logits_of(part.to(inputs.device).eval(), inputs).argmax(-1) == labels).cpu().numpy()
+            for part in stacks(self.models())
+        ])  # fmt: skip
+
+
+def members_of(models, view=None):
+    """Return (list of modules, view) of a `Run`, seen in the view of its training, a list of modules or one module."""
+    if isinstance(models, Run):
+        return models.models(), view or models.training.view
+    return list(models) if isinstance(models, (list, tuple)) else [models], view
+
+
+def stacks(members):
+    """Return the members as one stacked module in a list, or as one each where they cannot be vectorised."""
+    together = stack(members)
+    return [together] if together is not None else [stack([member]) for member in members]
+
+
+@torch.no_grad()
+def logits_of(model, inputs):
+    """Return the logits (member, sample, class) of all members on the same inputs (sample, ...)."""
+    members = len(next(iter(stacked_state(model).values())))
+    rows = max(1, CHUNK // (members * inputs[0].numel()))
+    return torch.cat([model(part.expand(members, *part.shape)) for part in inputs.split(rows)], dim=1)

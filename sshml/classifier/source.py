@@ -1,0 +1,51 @@
+"""Where the batches of a training come from: a split on the device, or a stream of one larger than memory."""
+
+import dataclasses
+
+import torch
+
+from sshml.classifier.loading import Stream, resident
+
+
+def source_of(train, training, device):
+    """Return (source of batches, `TrainingSpec` as it is then) of a split or a `Stream`."""
+    if isinstance(train, Stream):
+        return Streamed(train, device), dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
+    return Resident(*resident(train, training.view, device), training.batch_size), training
+
+
+class Resident:
+    """Batches of a split on the device: every member has its own order."""
+
+    def __init__(self, inputs, labels, batch_size):
+        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+        self.example, self.largest_label, self.device = inputs[:1], int(labels.max()), inputs.device
+
+    def __len__(self):
+        return len(self.labels)
+
+    def batches(self, epoch, generators):
+        """Yield (inputs, labels), shapes (member, sample, ...)."""
+        order = torch.stack([torch.randperm(len(self), generator=g) for g in generators]).to(self.device)
+        for batch in order.split(self.batch_size, dim=1):
+            x = self.inputs.index_select(0, batch.reshape(-1)).reshape(*batch.shape, *self.inputs.shape[1:])
+            yield x, self.labels[batch]
+
+
+class Streamed:
+    """Batches of a stream: all members see the same ones."""
+
+    def __init__(self, stream, device):
+        self.stream, self.device = stream, device
+        self.example = torch.from_numpy(stream.split.inputs(stream.view, slice(1))).to(device)
+        self.largest_label = int(stream.split.labels.max())
+
+    def __len__(self):
+        return len(self.stream.split)
+
+    def batches(self, epoch, generators):
+        """Yield (inputs, labels), shapes (member, sample, ...)."""
+        members = len(generators)
+        for x, labels in self.stream.batches(epoch):
+            x, labels = x.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            yield x.expand(members, *x.shape), labels.expand(members, -1)

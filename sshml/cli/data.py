@@ -1,0 +1,103 @@
+"""Commands that make, check and describe datasets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sshml.cli.app import app
+from sshml.cli.guards import refuse_same
+from sshml.cli.options import DataFile, Force, Json, Scheduler, Workers
+from sshml.console import print_table, progress_bars
+from sshml.errors import SSHMLError
+
+
+@app.command()
+def generate(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="HDF5 file to make.")],
+    cells: Annotated[int, typer.Option(help="Cells M of a chain; it has 2 M sites.")] = 8,
+    v: Annotated[str, typer.Option(help="Intracell hopping: 0.5, a range 0:1, or a grid 0:2:21.")] = "0:1",
+    w: Annotated[str, typer.Option(help="Intercell hopping, like --v.")] = "0:1",
+    disorder_v: Annotated[float, typer.Option(help="Disorder strength of v, see --law.")] = 0.0,
+    disorder_w: Annotated[float, typer.Option(help="Disorder strength of w.")] = 0.0,
+    boundary: Annotated[str, typer.Option(help="open or periodic.")] = "open",
+    gauge: Annotated[str, typer.Option(help="Signs of the states: random or fixed.")] = "random",
+    train: Annotated[int, typer.Option(help="Training chains.")] = 16000,
+    valid: Annotated[int, typer.Option(help="Validation chains.")] = 2000,
+    test: Annotated[int, typer.Option(help="Test chains.")] = 10000,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 0,
+    law: Annotated[str, typer.Option(help="Law of the disorder: uniform, normal or multiplicative.")] = "uniform",
+    j3: Annotated[str | None, typer.Option(help="Longer-range hopping A_m-B_m+1, like --v.")] = None,
+    j4: Annotated[str | None, typer.Option(help="Longer-range hopping B_m-A_m+2, like --v.")] = None,
+    disorder_j3: Annotated[float, typer.Option(help="Disorder strength of j3.")] = 0.0,
+    disorder_j4: Annotated[float, typer.Option(help="Disorder strength of j4.")] = 0.0,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Store hoppings and labels; make states on reading.")
+    ] = False,
+    shard_size: Annotated[int | None, typer.Option(help="Chains per shard; one file if not given.")] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    force: Force = False,
+):
+    """Generate a dataset of SSH chains; an interrupted one in shards goes on where it stopped."""
+    from sshml.dataset import DatasetSpec, open_dataset
+    from sshml.dataset import generate as make
+
+    spec = DatasetSpec(**{name: context.params[name] for name in DatasetSpec.__dataclass_fields__})
+    how = {"recipe": recipe, "shard_size": shard_size, "workers": workers, "scheduler": scheduler}
+    with progress_bars() as bar:
+        make(spec, out, force, bar("chains"), **how)
+    files = open_dataset(out).files
+    size = sum(file.stat().st_size for file in files) / 2**20
+    shards = f" in {len(files) - 1} shards" if len(files) > 1 else ""
+    print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {size:.1f} MiB{shards}")
+
+
+@app.command()
+def check(file: DataFile):
+    """Check a dataset file against every rule of its format."""
+    from sshml.dataset import check as check_file
+
+    with progress_bars() as bar:
+        dataset = check_file(file, bar("check"))
+    sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
+    print(f"{file}: valid, {sizes} chains of {dataset.spec.sites} sites")
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file.")], json: Json = False):
+    """Describe a dataset: spec, labels, sign leakage, distance between the splits."""
+    from sshml.dataset import open_dataset, sign_leakage, split_distance
+
+    dataset = open_dataset(file)
+    rows = [(name, str(getattr(dataset.spec, name))) for name in dataset.spec.__dataclass_fields__]
+    rows.append(("created by", dataset.created_by))
+    for name, split in dataset.splits.items():
+        winding = split.read("winding").tolist()
+        shares = ", ".join(f"{nu}: {winding.count(nu) / len(winding):.4f}" for nu in dataset.spec.windings)
+        rows.append((f"share of each winding number, {name}", shares))
+    closest, median = split_distance(dataset)
+    rows.append(("distance of test chains to training chains", f"smallest {closest:.3g}, median {median:.3g}"))
+    try:
+        mean, error = sign_leakage(dataset.train.read("states", slice(16000)), dataset.train.labels)
+        leak = f"{mean:.4f} ± {error:.4f} (chance 0.5)"
+    except SSHMLError as error:
+        leak = f"not measured: {error}"
+    rows.append(("label from the signs alone", leak))
+    print_table(str(file), ("quantity", "value"), rows, json)
+
+
+@app.command()
+def export(
+    data: DataFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file to make.")],
+    force: Force = False,
+):
+    """Write labels and hoppings of a dataset as a CSV table, one line per chain."""
+    from sshml.dataset import export as write
+
+    refuse_same(out, data)
+    with progress_bars() as bar:
+        rows = write(data, out, force, bar("chains"))
+    print(f"{out}: {rows} chains")

@@ -1,0 +1,56 @@
+"""What is refused before the work begins, and how figures are written."""
+
+from sshml.errors import SSHMLError
+
+
+def refuse_idle(method, given, options, size=()):
+    """Raise where an option was given that the method does not use."""
+    for name, value in given.items():
+        if value is not None and name not in (*size, *options.get(method, ())):
+            raise SSHMLError(f"--{name.replace('_', '-')} has no meaning for the method {method}; leave it out.")
+
+
+def refuse_same(out, *others):
+    """Raise where an output would replace an input or another output."""
+    for other in filter(None, others):
+        if out.resolve() == other.resolve():
+            raise SSHMLError(f"{out} is named twice; give the output a name of its own.")
+
+
+def refuse_figure(path, force):
+    """Raise where a figure may not be written or its format is unknown, before the work."""
+    from matplotlib.figure import Figure
+
+    from sshml.files import refuse_existing
+
+    refuse_existing(path, force)
+    formats = sorted(Figure().canvas.get_supported_filetypes())
+    if path.suffix[1:] not in formats:
+        raise SSHMLError(f"{path} has no known figure format; end it in one of {', '.join(formats)}.")
+
+
+def save(figure, path, force):
+    """Write a figure."""
+    from sshml.files import new_file
+
+    with new_file(path, force) as partial:
+        figure.savefig(partial, dpi=200)
+
+
+def load(path):
+    """Return the run of a file, its compressed layers too."""
+    from sshml.classifier import load_run
+    from sshml.compression import LAYERS
+
+    return load_run(path, layers=LAYERS)
+
+
+def dataset_for(run, path):
+    """Open a dataset after checking that its chains have the size the run was trained on."""
+    from sshml.dataset import DatasetSpec, open_dataset
+
+    dataset = open_dataset(path)
+    sites = DatasetSpec.from_json(run.data).sites if run.data else dataset.spec.sites
+    if sites != dataset.spec.sites:
+        raise SSHMLError(f"{path} has chains of {dataset.spec.sites} sites; the run was trained on {sites} sites.")
+    return dataset

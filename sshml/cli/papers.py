@@ -1,0 +1,159 @@
+"""The command that reproduces published work, and experiments of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sshml.cli.app import app
+from sshml.cli.options import Device, Force, Json, Scheduler, Workers
+from sshml.console import duration, job_bar, print_json, print_table
+from sshml.errors import SSHMLError
+
+LINES = 15
+"""Claims that are printed; the others are in claims.csv."""
+
+
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Experiments, all, or files of your own (.py); poster if not given."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of results: OUT/NAME, and OUT/jobs, which all share.")] = Path(
+        "results"
+    ),
+    show: Annotated[bool, typer.Option("--list", help="List the experiments, or the settings of those named.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The full sizes; hours.")] = False,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a setting; see NAME --list.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="The same as --set seeds=N: networks of each kind.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the image files; downloaded if not given.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Make the I-th of N parts of the jobs only: a SLURM array."),
+    ] = None,
+    redraw: Annotated[bool, typer.Option("--redraw", help="Make claims and figures anew from the tables.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Accept results that other code made.")] = False,
+    json: Json = False,
+    force: Force = False,
+):
+    """Reproduce published work: figures with error bars, tables, and the claims with their verdicts.
+
+    A second call makes only what is missing: results of jobs are kept in OUT/jobs.
+    """
+    from sshml.experiments import catalogue
+
+    wanted = list(dict.fromkeys(names or ([] if show else [catalogue.MAIN])))
+    if wanted == ["all"] or (show and not wanted):
+        wanted = list(catalogue.names()) if not show or names else []
+    if show:
+        _list(wanted, json)
+        return
+    given = _changes(changes or [], seeds)
+    outcomes = _redrawn(wanted, out, given or full or part) if redraw else None
+    if outcomes is None:
+        outcomes = _run(wanted, out, full, given, root, device, workers, scheduler, _part(part), keep, force)
+    if outcomes is not None:
+        _report(outcomes, json)
+
+
+def _list(names, json):
+    from sshml.experiments import catalogue
+
+    if not names:
+        rows = [(name, line) for name, line in catalogue.names().items()]
+        print_table("Experiments", ("name", "what"), rows, json)
+    for name in names:
+        short, experiment = catalogue.load(name)
+        rows = catalogue.described(experiment)
+        print_table(f"Settings of {short}: --set FIELD=VALUE", ("field", "default", "with --full"), rows, json)
+
+
+def _changes(texts, seeds):
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SSHMLError(f"--set {text!r} is not understood; write FIELD=VALUE, as in --set epochs=3.")
+        found[name.strip()] = value.strip()
+    return found | ({} if seeds is None else {"seeds": str(seeds)})
+
+
+def _part(text):
+    if text is None:
+        return None
+    try:
+        number, parts = (int(each) for each in text.split("/"))
+        if 1 <= number <= parts:
+            return number, parts
+    except ValueError:
+        pass
+    raise SSHMLError(f"--part {text!r} is not understood; write I/N with 1 <= I <= N, as in --part 1/4.")
+
+
+def _redrawn(names, out, others):
+    from sshml.experiments import redraw
+
+    if others:
+        raise SSHMLError("--redraw takes its settings from the results; leave --set, --seeds, --full and --part out.")
+    return [redraw(name, out) for name in names]
+
+
+def _run(names, out, full, changes, root, device, workers, scheduler, part, keep, force):
+    """Run what is missing; return the outcomes, None for a part of the jobs."""
+    from sshml.experiments import Plan, Where, grouped
+
+    _refuse_device(device)
+    plan = Plan(names, out, full, changes, Where(device, None if root is None else str(root)), part, keep, force)
+    workers = min(workers or plan.default_workers(), max(1, len(plan.missing)))
+    if plan.missing:
+        where = f"on {scheduler}" if scheduler else f"with {workers} worker{'s' * (workers > 1)}"
+        rest = f"{len(plan.missing)} of {len(plan.jobs)} jobs {where}"
+        typer.echo(f"{', '.join(plan.parts)}: {rest}, about {duration(plan.estimate(workers))}", err=True)
+    with job_bar() as report:
+        failed = plan.run(workers, scheduler, report)
+    if part is None:
+        return plan.conclude(failed)
+    print(
+        f"part {part[0]} of {part[1]}: {len(plan.jobs) - len(failed)} of {len(plan.jobs)} jobs are done in {plan.store}"
+    )
+    _fail(grouped(failed))
+    return None
+
+
+def _refuse_device(device):
+    """Raise before the work where a device is no device."""
+    if device not in ("auto", "cpu"):
+        from sshml.classifier import pick_device
+
+        pick_device(device)
+
+
+def _report(outcomes, json):
+    from sshml.experiments.claims import measured, most_telling
+
+    rows = [{"experiment": outcome.name} | row for outcome in outcomes for row in outcome.claims]
+    if json:
+        print_json(rows)
+    elif rows:
+        shown = most_telling(rows, LINES)
+        head = ("", "claim", "source", "published", "measured (n)", "verdict")
+        table = [(r["id"], r["claim"], r["source"], r["published"], measured(r), r["verdict"]) for r in shown]
+        print_table("Claims", head, table)
+    if not json:
+        for outcome in outcomes:
+            count = f"{len(outcome.claims)} claims in claims.csv, figures (png, pdf), tables (csv), jobs.csv"
+            print(f"{outcome.folder}: {count}")
+    _fail([f"{outcome.name}: {line}" for outcome in outcomes for line in outcome.failures])
+
+
+def _fail(lines):
+    for line in lines:
+        typer.echo(f"sshml: {' '.join(line.split())}", err=True)
+    if lines:
+        raise typer.Exit(1)

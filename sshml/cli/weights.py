@@ -1,0 +1,142 @@
+"""Commands that look at trained weights."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sshml.cli.app import app
+from sshml.cli.guards import dataset_for, load, refuse_figure, refuse_idle, refuse_same, save
+from sshml.cli.options import DataFile, Device, Force, Json, Layer, Method, RunFile, Shape, choose, dims_of, layer_of
+from sshml.console import print_table, waiting
+from sshml.errors import SSHMLError
+
+
+@app.command()
+def sweep(
+    run: RunFile,
+    data: DataFile,
+    layer: Layer = "0",
+    method: Method = "svd",
+    shape: Shape = None,
+    out: Annotated[Path, typer.Option(help="CSV file to make.")] = Path("sweep.csv"),
+    plot: Annotated[Path | None, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = None,
+    threshold: Annotated[float, typer.Option(help="Accuracy to keep.")] = 0.95,
+    device: Device = "auto",
+    json: Json = False,
+    force: Force = False,
+):
+    """Measure the test accuracy against the rank, the bond or the kept weights of a layer."""
+    import functools
+
+    from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
+    from sshml.files import refuse_existing
+    from sshml.plotting import sweep_figure
+    from sshml.statistics import spread
+    from sshml.tables import write_csv
+
+    refuse_idle(method, {"shape": shape}, {"mpo": ["shape"]})
+    by_bond = functools.partial(bond_sweep, shape=dims_of(shape))
+    measure = choose("method", method, {"svd": rank_sweep, "mpo": by_bond, "prune": prune_sweep})
+    refuse_same(out, run, data, plot)
+    refuse_existing(out, force)
+    if plot is not None:
+        refuse_same(plot, run, data)
+        refuse_figure(plot, force)
+    trained = load(run)
+    dataset = dataset_for(trained, data)
+    with waiting(f"sweep over layer {layer}"):
+        found = measure(trained, dataset.test, layer=layer_of(layer), device=device)
+    write_csv(out, found.rows(trained.seeds), force)
+    smallest = found.smallest(threshold)
+    verb = "keep" if method == "prune" else "keeps"
+    rows = [(str(out), f"smallest {found.what} that {verb} {threshold:g}", spread(smallest))]
+    if json:
+        print_table("", ("table", "quantity", "value"), rows, json)
+    else:
+        print(": ".join(rows[0]))
+    if plot is not None:
+        save(sweep_figure(found, threshold), plot, force)
+
+
+@app.command()
+def select(
+    run: RunFile,
+    data: DataFile,
+    layer: Layer = "0",
+    out: Annotated[Path, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = Path("selection.png"),
+    json: Json = False,
+    force: Force = False,
+):
+    """Show what the top singular vectors of the first layer select."""
+    from sshml.analysis import outliers
+    from sshml.analysis import select as measure
+    from sshml.compression import linear_layers
+    from sshml.plotting import selection_figure
+    from sshml.statistics import spread
+
+    refuse_same(out, run, data)
+    refuse_figure(out, force)
+    trained = load(run)
+    dataset = dataset_for(trained, data)
+    ratio = dataset.test.ratio
+    with waiting("singular vectors"):
+        found = measure(trained, dataset, layer_of(layer), vectors=1)
+    uniform = f"uniform {2 / dataset.spec.sites:.3f}"
+    rows = [("share of |v1|² on the edge sites", spread(found.edge_share[:, 0]), uniform)]
+    if found.view != "projector":
+        rows.insert(0, ("share of |v1|² on the mid-gap levels", spread(found.mid_gap_share[:, 0]), uniform))
+    rows.append(("overlap of v1 with the first principal component", spread(found.overlap[:, 0]), ""))
+    for number, name in enumerate(linear_layers(trained.model())):
+        for when, weights in (("initial", trained.initial), ("trained", trained.weights)):
+            if f"{name}.weight" in weights:
+                above = spread(outliers(weights[f"{name}.weight"]))
+                rows.append((f"values above the Marchenko-Pastur edge, layer {number}, {when}", above, ""))
+    title = f"{run}, layer {layer}, view {found.view}"
+    print_table(title, ("quantity", "mean ± std over seeds", "note"), rows, json)
+    save(selection_figure(found, ratio, dataset.test.labels), out, force)
+    if not json:
+        print(out)
+
+
+@app.command()
+def entanglement(
+    model: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="Run file, or state_dict saved by torch.save.")],
+    layer: Layer = "0",
+    shape: Shape = None,
+    base: Annotated[
+        float, typer.Option(help="Base of the logarithm in the table; e if not given.")
+    ] = 2.718281828459045,
+    shuffles: Annotated[int, typer.Option(help="Shuffled copies of each weight, as a baseline.")] = 5,
+    out: Annotated[Path, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = Path("entanglement.png"),
+    json: Json = False,
+    force: Force = False,
+):
+    """Measure the entanglement entropy of a layer's weights at every cut, beside random matrices."""
+    import math
+
+    from sshml.analysis import cut_report, load_weights
+    from sshml.plotting import cuts_figure
+    from sshml.statistics import spread
+
+    if not 1 < base < math.inf:
+        raise SSHMLError(f"--base is {base}; expected a number above 1.")
+    refuse_same(out, model)
+    refuse_figure(out, force)
+    name, trained, initial = load_weights(model, layer_of(layer))
+    with waiting(f"entropies of layer {name}"):
+        report = cut_report(trained, dims_of(shape), initial, shuffles)
+    rows = []
+    for k, top in enumerate(report.ceiling):
+        bar = "█" * round(12 * report.entropies["trained"][:, k].mean() / top) if top > 0 else ""
+        entropies = [spread(values[:, k] / math.log(base)) for values in report.entropies.values()]
+        gaussian = f"{report.mean[k] / math.log(base):.4g} ± {report.std[k] / math.log(base):.2g}"
+        ceiling = f"{top / math.log(base):.3f}"
+        rows.append((str(k + 1), *entropies, gaussian, ceiling, spread(report.outliers[:, k]), f"{bar:12}"))
+    unit = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
+    head = ("cut", *report.entropies, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
+    dims = f"{report.shape.out_dims} x {report.shape.in_dims}"
+    print_table(f"{model}, layer {name}, {dims}, S in {unit}", head, rows, json)
+    save(cuts_figure(report), out, force)
+    if not json:
+        print(out)

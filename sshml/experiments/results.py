@@ -1,0 +1,145 @@
+"""The folder of an experiment's results: tables, claims.csv, jobs.csv, figures, made from stored results of jobs."""
+
+import dataclasses
+import json
+import traceback
+from pathlib import Path
+
+from sshml.errors import SSHMLError
+from sshml.experiments.catalogue import settings_of
+from sshml.experiments.experiment import plain
+from sshml.files import new_file
+from sshml.tables import Tables, write_csv
+
+SETTINGS = "settings.json"
+
+
+def refuse_other(folder, name, settings, force):
+    """Raise where a folder holds something else than results of these settings and `force` is False."""
+    folder = Path(folder)
+    if force or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise SSHMLError(f"{folder} is a file; give the name of a folder.")
+    if not (folder / SETTINGS).is_file() and any(folder.iterdir()):
+        raise SSHMLError(f"{folder} exists and holds no results; choose another name or overwrite with --force.")
+    if (folder / SETTINGS).is_file() and _settings(folder)["settings"] != plain(dataclasses.asdict(settings)):
+        raise SSHMLError(
+            f"{folder} holds results of other settings (settings.json); choose another --out, or replace them with"
+            " --force (force=True)."
+        )
+
+
+def _settings(folder):
+    try:
+        known = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return {"settings": dict(known["settings"]), "files": list(known["files"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SSHMLError(f"{folder / SETTINGS} is missing or damaged ({error}); run the experiment.") from None
+
+
+def write(folder, name, experiment, settings, jobs, results, inventory):
+    """Write tables, claims and figures; return (rows of claims.csv, failures as lines).
+
+    Args:
+        folder: the folder, made if it is not there. Files of earlier results are replaced, others left.
+        name: of the experiment.
+        experiment: the `Experiment`.
+        settings: its settings.
+        jobs: the jobs, in the order of the tables' rows.
+        results: {key: result.json} of those that are done.
+        inventory: rows of jobs.csv.
+    """
+    folder = Path(folder)
+    rows = {}
+    for job in jobs:
+        for table, found in results.get(job.key, {}).get("tables", {}).items():
+            rows.setdefault(table, []).extend(found)
+    before = set(_settings(folder)["files"]) if (folder / SETTINGS).is_file() else set()
+    tables = {f"{table}.csv": found for table, found in rows.items() if found} | {"jobs.csv": inventory}
+    for file, found in tables.items():
+        write_csv(folder / file, found, force=True)
+    claims, failures, files = conclude(folder, experiment, settings, [*tables])
+    _remember(folder, name, settings, files)
+    for file in before - set(files):
+        (folder / Path(file).name).unlink(missing_ok=True)
+    return claims, failures
+
+
+def _remember(folder, name, settings, files):
+    with new_file(folder / SETTINGS, force=True) as partial:
+        known = {"experiment": name, "settings": plain(dataclasses.asdict(settings)), "files": sorted(files)}
+        partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def redraw(folder, name, experiment):
+    """Make claims and figures anew from the tables of a folder; return (rows of claims.csv, failures as lines)."""
+    folder = Path(folder)
+    known = _settings(folder)
+    settings = settings_of(experiment, changes={field: _tuples(value) for field, value in known["settings"].items()})
+    made = [file for file in known["files"] if file.endswith(".csv") and file != "claims.csv"]
+    claims, failures, files = conclude(folder, experiment, settings, made)
+    _remember(folder, name, settings, {*files, *known["files"]})
+    return claims, failures
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def conclude(folder, experiment, settings, made):
+    """Write claims.csv and the figures from the tables of a folder; return (claims, failures, names of all files).
+
+    An error in a claim or a figure is a line among the failures and loses nothing else.
+    """
+    tables, rows, failures, files = Tables(folder), [], [], list(made)
+    older = {}
+    for row in tables.rows("jobs"):
+        if row["code"] == "older":
+            for table in row["tables"].split():
+                older.setdefault(table, []).append(row["job"])
+    claims = iter(experiment.claims(tables, settings))
+    while True:
+        tables.used.clear()
+        try:
+            claim = next(claims, None)
+        except Exception as error:
+            failures.append(f"the claims stop: {_line(error)}")
+            break
+        if claim is None:
+            break
+        try:
+            row = claim.row()
+        except Exception as error:
+            failures.append(f"claim {claim.id}, {claim.statement}: {_line(error)}")
+            continue
+        rows.append(row | {"older": " ".join(key for table in sorted(tables.used) for key in older.get(table, ()))})
+    if rows:
+        write_csv(folder / "claims.csv", rows, force=True)
+        files.append("claims.csv")
+    for name, draw in experiment.figures.items():
+        try:
+            figure = draw(tables, settings)
+            if figure is not None:
+                files += save_figure(folder, name, figure)
+        except Exception as error:
+            failures.append(f"figure {name}: {_line(error)}")
+    return rows, failures, files
+
+
+def _line(error):
+    text = " ".join(str(error).split())
+    if isinstance(error, SSHMLError):
+        return text
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"
+
+
+def save_figure(folder, name, figure):
+    """Write a figure into a folder as PNG and PDF, without the date; return the names of the files."""
+    files = []
+    for suffix, options in (("png", {"dpi": 200}), ("pdf", {"metadata": {"CreationDate": None}})):
+        with new_file(Path(folder) / f"{name}.{suffix}", force=True) as partial:
+            figure.savefig(partial, format=suffix, **options)
+        files.append(f"{name}.{suffix}")
+    return files

@@ -1,0 +1,97 @@
+"""HDF5 files that say what they are, and checksums that say whether they still are."""
+
+import contextlib
+from pathlib import Path
+
+from sshml.errors import SSHMLError
+
+try:
+    from isal.isal_zlib import crc32  # the same numbers ten times as fast
+except ImportError:
+    from zlib import crc32
+
+
+@contextlib.contextmanager
+def open_hdf5(path, file_format, version):
+    """Open an HDF5 file for reading after checking that its attributes say `file_format` and a known version.
+
+    Args:
+        path: the file.
+        file_format: expected value of the attribute "format".
+        version: newest readable "format_version".
+
+    Raises:
+        SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
+            within the block finds damage.
+    """
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise SSHMLError(f"{path} does not exist or is not a file.")
+    try:
+        _refuse_broken_seal(path)
+        file = h5py.File(path, "r")
+    except OSError as error:
+        known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
+        reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
+        raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
+    try:
+        with file:
+            found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
+            if not isinstance(found, str) or found != file_format:
+                what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
+                raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
+            if not hasattr(number, "__index__") or not 1 <= number <= version:
+                raise SSHMLError(
+                    f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
+                    " sshml."
+                )
+            yield file
+    except SSHMLError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:  # what h5py makes of lost bytes
+        raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
+
+
+def new_hdf5(path):
+    """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums."""
+    import h5py
+
+    return h5py.File(path, "w", libver=("v110", "v110"))
+
+
+SEAL = b"sshml-seal"
+
+
+def seal(path):
+    """Append a checksum of all its bytes to a small file; `open_hdf5` verifies it before HDF5 sees the file.
+
+    HDF5 itself can crash on lost bytes where its structures carry no checksum, as those of virtual datasets.
+    """
+    data = path.read_bytes()
+    path.write_bytes(data + SEAL + crc32(data).to_bytes(4, "little"))
+
+
+def _refuse_broken_seal(path):
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - len(SEAL) - 4))
+        end = file.read()
+        if end[:-4] == SEAL:
+            file.seek(0)
+            if crc32(file.read(size - len(end))) != int.from_bytes(end[-4:], "little"):
+                raise SSHMLError(f"{path} is damaged: its bytes differ from their checksum.")
+
+
+def _one_line(error):
+    return " ".join(str(error).split())
+
+
+def read_attribute(file, name):
+    """Return an attribute of a file's root as text or number, None where it is absent or cannot be read."""
+    try:
+        value = file.attrs.get(name)
+    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError):
+        return None
+    return value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value

@@ -1,0 +1,38 @@
+"""Mean and standard deviation over seeds, and how they are written: in one place."""
+
+import numpy as np
+
+
+def mean_std(values):
+    """Return (mean, standard deviation with n - 1, n) of the finite values; NaN where there are too few of them.
+
+    >>> mean_std([1.0, 3.0, np.nan])
+    (2.0, 1.4142135623730951, 2)
+    """
+    found = np.asarray(values, dtype=float).ravel()
+    found = found[np.isfinite(found)]
+    mean = float(found.mean()) if found.size else np.nan
+    return mean, float(found.std(ddof=1)) if found.size > 1 else np.nan, found.size
+
+
+def spread(values):
+    """Return "mean ± std (n)", or the count of those that exist where some are not finite.
+
+    >>> spread([7.0, 8.0, 9.0]), spread([7.0, np.nan]), spread([np.nan])
+    ('8 ± 1 (3)', '7 (1 of 2)', 'none of 1')
+    """
+    return written(*mean_std(values), len(values))
+
+
+def written(mean, std, found, wanted=None):
+    """Return "mean ± std (n)" of what `mean_std` found among `wanted` values."""
+    if not found:
+        return f"none of {wanted or 0}"
+    error = f" ± {std:.2g}" if np.isfinite(std) else ""
+    return f"{mean:.4g}{error} ({found})" if wanted in (None, found) else f"{mean:.4g}{error} ({found} of {wanted})"
+
+
+def band(values):
+    """Return (mean, standard deviation) over the first axis, the seeds; a standard deviation of 0 for a single one."""
+    values = np.asarray(values, dtype=float)
+    return values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])

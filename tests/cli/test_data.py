@@ -1,0 +1,76 @@
+"""Datasets on the command line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_check_and_info(call, folder):
+    code, out, _ = call(folder, "check", "chains.h5")
+    assert code == 0
+    assert "valid, 300 + 50 + 100 chains of 8 sites" in out
+    code, out, _ = call(folder, "info", "chains.h5")
+    assert code == 0
+    for words in ("label from the signs alone", "distance of test chains", "disorder_v", "0.2"):
+        assert words in out
+
+
+def test_generate_in_every_way(call, tmp_path):
+    sizes = ("--cells", 4, "--train", 30, "--valid", 5, "--test", 5)
+    longer = ("--j3", "-1:1", "--j4", "0:1", "--boundary", "periodic", "--law", "normal", "--disorder-j4", 0.1)
+    for name, options in (("s.h5", ("--shard-size", 12, "--workers", 2)), ("r.h5", ("--recipe",)), ("l.h5", longer)):
+        code, out, _ = call(tmp_path, "generate", name, *sizes, *options)
+        assert code == 0
+        assert ("in 5 shards" in out) == (name == "s.h5")
+        assert call(tmp_path, "check", name)[0] == 0
+        code, out, _ = call(tmp_path, "export", name, name + ".csv")
+        assert code == 0
+        assert "40 chains" in out
+    code, out, _ = call(tmp_path, "info", "l.h5")
+    assert code == 0
+    assert "-1: 0." in out
+    fit = ("--hidden", "4", "--seeds", 2, "--epochs", 1)
+    assert call(tmp_path, "train", "l.h5", "l-run.h5", *fit)[0] == 0
+    assert call(tmp_path, "train", "s.h5", "s-run.h5", *fit, "--stream", "--view", "abs")[0] == 0
+    code, _, err = call(tmp_path, "select", "l-run.h5", "l.h5")
+    assert code == 2
+    assert "longer range" in err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_command_leaves_nothing(tmp_path, name, code):
+    command = [sys.executable, "-c", "from sshml.cli import main; main()", "generate", "x.h5", "--train", "50000000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for _ in range(600):
+        if list(tmp_path.iterdir()):  # the temporary file is there: the work is under way
+            break
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on file sizes")
+def test_a_failed_write_is_one_line(sshml, tmp_path):
+    def limit():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+
+    found = sshml("generate", "x.h5", "--train", 4000, folder=tmp_path, preexec_fn=limit)
+    assert found.returncode == 2
+    assert "could not be written: file too large" in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(sshml, tmp_path):
+    tmp_path.chmod(0o500)
+    found = sshml("generate", "x.h5", "--train", 10, "--valid", 1, "--test", 1, folder=tmp_path)
+    assert found.returncode == 2
+    assert "permission denied" in found.stderr

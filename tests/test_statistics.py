@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from sshml.statistics import band, mean_std, spread
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1.0, 2.0, 3.0], "2 ± 1 (3)"),
+        ([0.5], "0.5 (1)"),
+        ([1.0, np.nan, 3.0], "2 ± 1.4 (2 of 3)"),
+        ([np.nan, np.nan], "none of 2"),
+        ([], "none of 0"),
+    ],
+)
+def test_spread(values, text):
+    assert spread(values) == text
+
+
+def test_mean_and_standard_deviation_by_numpy(rng):
+    values = rng.normal(size=9)
+    mean, std, count = mean_std([*values, np.inf, np.nan])
+    assert (mean, std, count) == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)), 9)
+    assert np.isnan(mean_std([])[0])
+    assert np.isnan(mean_std([1.0])[1])
+
+
+def test_a_band_over_seeds(rng):
+    values = rng.normal(size=(5, 3))
+    for found, expected in zip(band(values), (values.mean(0), values.std(0, ddof=1)), strict=True):
+        np.testing.assert_allclose(found, expected)
+    np.testing.assert_array_equal(band(values[:1])[1], 0)
