@@ -42,9 +42,11 @@ class Hopping:
 
     @classmethod
     def parse(cls, value):
-        """Make a Hopping of itself, a number, a tuple or list of its fields, or the text "0.5", "0:1", "0:2:21"."""
+        """Make a Hopping of itself, a number, its fields (as a list or by name), or the text "0.5", "0:1", "0:2:21"."""
         if isinstance(value, cls):
             return value
+        if isinstance(value, dict) and set(value) <= {"low", "high", "points"}:
+            value = [value.get(name) for name in ("low", "high", "points")]
         try:
             parts = value.split(":") if isinstance(value, str) else value
             parts = tuple(p for p in parts if p is not None) if isinstance(parts, (list, tuple)) else (parts,)

@@ -76,14 +76,25 @@ def _parsed(name, text, like):
         if isinstance(like, bool):
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if isinstance(like, (tuple, list)):
-            kinds = like or ("",)
-            kind = kinds[0] if all(type(item) is type(kinds[0]) for item in kinds) else 0.5
-            return tuple(_parsed(name, part.strip(), kind) for part in text.split(",") if part.strip())
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            if not like:
+                return tuple(map(_guessed, parts))
+            kind = like[0] if all(type(item) is type(like[0]) for item in like) else 0.5
+            return tuple(_parsed(name, part, kind) for part in parts)
         if isinstance(like, int):
             return int(text)
         return float(text) if isinstance(like, float) else text
     except (KeyError, ValueError):
         raise SSHMLError(f"setting {name} is {text!r}; expected a value like {_shown(like)}.") from None
+
+
+def _guessed(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def _shown(value):

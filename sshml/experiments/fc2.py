@@ -239,6 +239,8 @@ def _curve_figure(tables, settings):
 
 
 def _truncated_figure(tables, settings):
+    if not settings.shares:
+        return None
     names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
     for ax, name in zip(axes[0], names, strict=True):

@@ -21,7 +21,7 @@ def refuse_other(folder, name, settings, force):
         return
     if not folder.is_dir():
         raise SSHMLError(f"{folder} is a file; give the name of a folder.")
-    if not (folder / SETTINGS).is_file() and any(folder.iterdir()):
+    if not (folder / SETTINGS).is_file() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise SSHMLError(f"{folder} exists and holds no results; choose another name or overwrite with --force.")
     if (folder / SETTINGS).is_file() and _settings(folder)["settings"] != plain(dataclasses.asdict(settings)):
         raise SSHMLError(
@@ -57,6 +57,7 @@ def write(folder, name, experiment, settings, jobs, results, inventory):
             rows.setdefault(table, []).extend(found)
     before = set(_settings(folder)["files"]) if (folder / SETTINGS).is_file() else set()
     tables = {f"{table}.csv": found for table, found in rows.items() if found} | {"jobs.csv": inventory}
+    _remember(folder, name, settings, before | set(tables))  # first, so that a killed run knows its own files
     for file, found in tables.items():
         write_csv(folder / file, found, force=True)
     claims, failures, files = conclude(folder, experiment, settings, [*tables])

@@ -7,6 +7,7 @@ own folder meanwhile, which outlives a kill; `done`, the same when it is complet
 import json
 import platform
 import shutil
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -153,18 +154,15 @@ def _number(value):
 
 
 def surroundings(device):
-    """Return what is said beside a result: machine, threads, device, versions, date."""
-    import torch
-
-    from sshml.lanes import THREADS
-
-    found = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    """Return what is said beside a result: machine, device, threads, versions, date."""
+    torch, lanes = sys.modules.get("torch"), sys.modules.get("sshml.lanes")  # only of what the job has used
+    on_gpu = torch is not None and device != "cpu" and torch.cuda.is_available()
     return {
         "machine": f"{platform.node()}, {platform.machine()}",
-        "device": torch.cuda.get_device_name() if found == "cuda" else found,
-        "threads": [torch.get_num_threads(), THREADS],
-        "versions": {name: version(name) for name in ("sshml", "torch", "numpy")}
-        | {"python": platform.python_version()},
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "threads": torch.get_num_threads() if torch else lanes.THREADS if lanes else 1,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("sshml", "torch", "numpy")},
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -184,7 +182,7 @@ def inventory(store, jobs, keep=False):
             "resumed": known["resumed"],
             "machine": known["machine"],
             "device": known["device"],
-            "threads": known["threads"][0],
+            "threads": known["threads"],
             "sshml": known["versions"]["sshml"],
             "torch": known["versions"]["torch"],
             "date": known["date"],

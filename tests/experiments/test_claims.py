@@ -1,47 +1,83 @@
 import numpy as np
 import pytest
 
-from sshml.experiments.claims import Claim, conclude, measured, save_figures, summary
-from sshml.tables import read_csv
+from sshml.experiments.claims import (
+    NOT_ZERO,
+    POSITIVE,
+    VERDICTS,
+    Claim,
+    Rule,
+    above,
+    at_least,
+    at_most,
+    measured,
+    most_telling,
+    near,
+)
+
+ALWAYS = Rule("always", lambda x: True)
 
 
-def claim(values, holds=True):
-    return Claim("P1", "words", "source", "8", np.array(values), "criterion", holds)
+def claim(values, rule=ALWAYS, source="source"):
+    return Claim("P1", "words", values, source, "8", rule)
 
 
 def test_mean_and_std_over_the_seeds_that_exist():
     row = claim([7.0, 8.0, 9.0, np.nan]).row()
-    assert (row["mean"], row["std"], row["seeds"]) == ("8", "1", 3)
-    assert measured(row) == "8 ± 1 (3)"
+    assert (row["mean"], row["std"], row["error"], row["seeds"], row["of"]) == ("8", "1", "0.58", 3, 4)
+    assert measured(row) == "8 ± 1 (3 of 4)"
 
 
 def test_single_and_missing_measurements():
     assert measured(claim([0.5]).row()) == "0.5 (1)"
-    assert claim([np.nan]).row()["seeds"] == 0
+    row = claim([np.nan, np.nan]).row()
+    assert (row["seeds"], row["mean"], row["verdict"]) == (0, "", "not measurable")
+    assert measured(row) == "none of 2"
 
 
-@pytest.mark.parametrize(("holds", "word"), [(True, "holds"), (False, "does not hold"), (None, "measured")])
-def test_verdicts(holds, word):
-    assert claim([1.0], holds).row()["verdict"] == word
+@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, np.nan]])
+@pytest.mark.parametrize("rule", [None, ALWAYS, near(8, 1), POSITIVE])
+def test_values_that_do_not_exist_are_no_verdict_and_no_warning(values, rule):
+    assert claim(values, rule).row()["verdict"] == "not measurable"
 
 
-def test_summary_of_the_seeds():
-    assert summary(np.array([1.0, 3.0])) == {"mean": "2", "std": "1.414", "seeds": 2}
-    assert summary(np.array([1.0]))["std"] == "0"
+@pytest.mark.parametrize(
+    ("rule", "values", "verdict"),
+    [
+        (None, [1.0], "measured"),
+        (near(8, 1), [8.0, 9.9], "holds"),
+        (near(8, 1), [9.0, 9.1], "does not hold"),
+        (at_least(0.95), [0.95], "holds"),
+        (at_least(0.95), [0.94], "does not hold"),
+        (at_most(2), [2.0], "holds"),
+        (at_most(2), [2.1], "does not hold"),
+        (above(1), [1.0], "does not hold"),
+        (above(1), [1.1], "holds"),
+        (POSITIVE, [1.0, 1.2, 0.8], "holds"),  # mean 1, standard error .115
+        (POSITIVE, [1.0, -0.9, 1.0], "does not hold"),
+        (POSITIVE, [5.0], "does not hold"),  # no standard error
+        (NOT_ZERO, [-1.0, -1.2, -0.8], "holds"),
+        (NOT_ZERO, [0.1, -0.1, 0.05], "does not hold"),
+        (near(8, 1), [8.0, np.nan, np.inf], "holds"),
+    ],
+)
+def test_verdicts(rule, values, verdict):
+    row = claim(values, rule).row()
+    assert row["verdict"] == verdict
+    assert row["verdict"] in VERDICTS
+    assert row["criterion"] == (rule.words if rule else "")
 
 
-def test_figures_are_the_same_bytes_on_every_day(tmp_path):
-    from sshml.plotting import new_figure
+def test_values_may_be_made_when_they_are_needed():
+    def late():
+        raise AssertionError
 
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        save_figures(tmp_path / folder, {"f": new_figure()[0]})
-    for name in ("f.png", "f.pdf"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert claim(lambda: np.array([8.0])).row()["mean"] == "8"
+    waiting = claim(late)
+    with pytest.raises(AssertionError):
+        waiting.row()
 
 
-def test_an_experiment_ends_with_its_claims_and_figures(tmp_path):
-    drawn = []
-    rows = conclude(tmp_path, iter([claim([7.0, 9.0])]), drawn.append)
-    assert drawn == [tmp_path]
-    assert read_csv(tmp_path / "claims.csv") == [{key: str(value) for key, value in row.items()} for row in rows]
+def test_what_a_source_said_comes_first():
+    rows = [claim([1.0], None, "sshml").row(), claim([1.0], None).row(), claim([1.0]).row(), claim([2.0]).row()]
+    assert most_telling(rows, 3) == [rows[2], rows[3], rows[1]]

@@ -1,39 +1,44 @@
 import numpy as np
 import pytest
+import torch
 
 from sshml.errors import SSHMLError
 from sshml.experiments import fc2
-from sshml.tables import read_columns, read_csv
+from sshml.tables import read_csv
 
-SETTINGS = fc2.Settings(
-    seeds=2, epochs=2, batch_size=50, bonds=(2, 4), rivals=(4,), shares=(0.14, 0.3), data=("mnist", "fashion-mnist")
-)
+SETTINGS = {"seeds": 2, "epochs": 2, "batch_size": 50, "valid": 100, "bonds": (2, 4), "rivals": (4,)}
 
 
-def test_numbers_figures_and_claims(small_images, tmp_path):
-    claims = fc2.reproduce(tmp_path / "fc2", SETTINGS, "cpu")
-    folder = tmp_path / "fc2"
-    assert {path.name for path in folder.glob("*.png")} == {"curve.png", "truncated.png"}
-    assert read_csv(folder / "claims.csv") == [{k: str(v) for k, v in row.items()} for row in claims]
-    assert {row["id"] for row in claims} == {"G1", "Sander", "H5"}
-    for row in claims:
+def test_numbers_figures_and_claims(small_images, reproduced):
+    found = reproduced("fc2", **SETTINGS, shares=(0.14, 0.3))
+    assert found.failures == []
+    assert {path.name for path in found.folder.glob("*.png")} == {"curve.png", "truncated.png"}
+    assert read_csv(found.folder / "claims.csv") == [{k: str(v) for k, v in row.items()} for row in found.claims]
+    assert {row["id"] for row in found.claims} == {"G1", "Sander", "H5"}
+    for row in found.claims:
         assert (row["verdict"] == "measured") == (row["criterion"] == "")
 
-    curve = read_columns(folder / "curve.csv", data="mnist")
+    curve = found.tables.columns("curve", data="mnist")
     assert len(curve["test"]) == 2 * 5  # dense, two bonds, two rivals
     assert curve["test"][curve["family"] == "dense"].min() > 0.8
     shares = {family: curve["share"][curve["family"] == family].max() for family in np.unique(curve["family"])}
     assert shares["two matrices"] == pytest.approx(shares["mpo"], rel=0.02)
 
-    truncated = read_columns(folder / "truncated.csv", data="mnist", share="0.3")
+    truncated = found.tables.columns("truncated", data="mnist", share=0.3)
     assert set(truncated["method"]) == set(fc2.TRUNCATED)
     svd = truncated["method"] == "svd"
     assert (abs(truncated["dense"] - truncated["truncated"])[svd] < 0.2).all()
+    alone = found.tables.columns("truncated", data="mnist", method="dense")
+    np.testing.assert_array_equal(alone["dense"], alone["truncated"])
+
+
+def test_nothing_to_truncate_is_no_reason_to_lose_the_training(small_images, reproduced):
+    found = reproduced("fc2", **SETTINGS | {"epochs": 1}, shares=())
+    assert len(found.tables.columns("curve")["test"]) == 2 * 10
+    assert found.failures == []
 
 
 def test_sizes_stay_within_the_share():
-    import torch
-
     torch.manual_seed(0)
     weights = torch.randn(2, 256, 784)
     for share in (0.05, 0.3):
@@ -44,9 +49,9 @@ def test_sizes_stay_within_the_share():
         assert 2 * fc2._size("prune", numbers, weights)["keep"] <= numbers
 
 
-def test_unknown_data(tmp_path):
+def test_unknown_data():
     with pytest.raises(SSHMLError, match="choose among mnist, fashion-mnist"):
-        fc2.reproduce(tmp_path / "x", fc2.Settings(data=("emnist",)))
+        fc2.Settings(data=("emnist",))
 
 
 def test_the_full_grid_is_that_of_the_source():

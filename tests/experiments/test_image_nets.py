@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
+import torch
 
 from sshml.compression import MPOLinear, n_parameters
+from sshml.dataset import images
 from sshml.errors import SSHMLError
+from sshml.experiments import Result, Where
 from sshml.experiments.image_nets import (
     FC2_DENSE,
     FC2_OUT,
@@ -9,9 +13,12 @@ from sshml.experiments.image_nets import (
     LOW_RANK,
     TWO_SITES,
     Training,
+    accuracy_rows,
     bond_for,
     fc2_factory,
     fc2_share,
+    train,
+    trained,
 )
 
 
@@ -34,3 +41,16 @@ def test_the_bond_for_a_number_of_parameters(shape, numbers):
 def test_error_bars_need_two_seeds():
     with pytest.raises(SSHMLError, match="at least 2"):
         Training(seeds=1)
+
+
+def test_a_job_of_training_leaves_its_run_and_no_checkpoint(small_images, tmp_path):
+    data, factory = images("mnist", valid=100), fc2_factory(FC2_SHAPE, 2)
+    run = train(Where("cpu", folder=tmp_path), factory, data, {"epochs": 1, "batch_size": 100}, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+    again = trained(Result({}, tmp_path), factory)
+    assert all(torch.equal(again.weights[name], tensor) for name, tensor in run.weights.items())
+    test = run.accuracy(data.test)
+    rows = list(accuracy_rows({"data": "mnist"}, run, test, 0.5))
+    assert [float(row["test"]) for row in rows] == pytest.approx(test.tolist(), abs=1e-5)
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert np.isclose(float(rows[0]["valid"]), run.history["valid_accuracy"][0].max(), atol=1e-4)

@@ -1,14 +1,11 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from sshml.errors import SSHMLError
-from sshml.experiments.phases import Settings, crossings, exact_margin, margins, mean_log, reproduce
-from sshml.tables import read_csv
+from sshml.experiments.phases import Settings, crossings, exact_margin, margins, mean_log
 
-SMALL = Settings(points=9, chains=20, cells=30, cut_chains=40, cut_cells=(10, 20), seeds=2, edge_cells=400)
+SMALL = {"points": 9, "chains": 20, "cells": 30, "cut_chains": 40, "cut_cells": (10, 20), "seeds": 2, "edge_cells": 400}
 
 
 @pytest.mark.parametrize(("centre", "width"), [(1.0, 0.5), (0.3, 2.0), (-1.2, 0.7), (0.0, 4.0), (2.0, 0.0)])
@@ -46,17 +43,16 @@ def test_crossings():
     np.testing.assert_allclose(crossings(np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 1, 0.25])), [0.5, 2 + 2 / 3])
 
 
-def test_figure_numbers_and_claims(tmp_path):
-    calls = []
-    claims = reproduce(tmp_path / "phases", SMALL, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (18, 18)
-    assert [row["id"] for row in claims] == ["T1", "T2", "T3", "T4", "T5", "T6"]
-    assert all(abs(float(row["mean"]) - float(row["published"])) < 0.15 for row in claims)
-    assert [row["verdict"] for row in read_csv(tmp_path / "phases" / "claims.csv")] == [r["verdict"] for r in claims]
-    assert len(read_csv(tmp_path / "phases" / "diagram.csv")) == 2 * 81
-    assert {row["cells"] for row in read_csv(tmp_path / "phases" / "cut.csv")} == {"10", "20"}
-    assert (tmp_path / "phases" / "phases.png").stat().st_size > 10000
-    with pytest.raises(SSHMLError, match="exists"):
-        reproduce(tmp_path / "phases", SMALL)
+def test_figure_numbers_and_claims(reproduced):
+    found = reproduced("phases", **SMALL)
+    assert found.failures == []
+    assert [row["id"] for row in found.claims] == ["T1", "T2", "T3", "T4", "T5", "T6"]
+    assert all(abs(float(row["mean"]) - float(row["published"])) < 0.15 for row in found.claims)
+    assert len(found.tables.rows("diagram")) == 2 * 81
+    assert {row["cells"] for row in found.tables.rows("cut")} == {"10", "20"}
+    assert (found.folder / "phases.png").stat().st_size > 10000
+
+
+def test_too_few_of_anything():
     with pytest.raises(SSHMLError, match="2 chains"):
-        reproduce(tmp_path / "other", dataclasses.replace(SMALL, chains=1))
+        Settings(chains=1)

@@ -11,9 +11,9 @@ from sshml.classifier import TrainingSpec
 from sshml.dataset import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.experiments import Experiment, Job
-from sshml.experiments.poster.claims import claims
+from sshml.experiments.poster.claims import poster_claims
 from sshml.experiments.poster.figures import FIGURES
-from sshml.experiments.poster.jobs import VIEWS, baselines, chains, disorder, signs, view
+from sshml.experiments.poster.measurements import VIEWS, baselines, chains, disorder, signs, view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,4 +87,4 @@ def jobs(settings):
         yield Job(disorder, own | network, work)
 
 
-experiment = Experiment(Settings, jobs, claims, FIGURES)
+experiment = Experiment(Settings, jobs, poster_claims, FIGURES)

@@ -4,7 +4,7 @@ import numpy as np
 
 from sshml.analysis import ceilings, gaussian_entropy
 from sshml.experiments.poster.claims import compression, entropies, gaussian, smallest_ranks
-from sshml.experiments.poster.jobs import SHOWN, cuts_of, shape_of
+from sshml.experiments.poster.measurements import SHOWN, cuts_of, shape_of
 from sshml.plotting import (
     COLORS,
     new_figure,
