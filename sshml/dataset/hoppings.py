@@ -45,7 +45,7 @@ class Hopping:
         """Make a Hopping of itself, a number, its fields (as a list or by name), or the text "0.5", "0:1", "0:2:21"."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, dict) and set(value) <= {"low", "high", "points"}:
+        if isinstance(value, dict) and {"low"} <= set(value) <= {"low", "high", "points"}:
             value = [value.get(name) for name in ("low", "high", "points")]
         try:
             parts = value.split(":") if isinstance(value, str) else value

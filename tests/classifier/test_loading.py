@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sshml.classifier import Stream, pick_device, resident
-from sshml.dataset import DatasetSpec, generate, open_dataset
+from sshml.dataset import DatasetSpec, ImageSplit, generate, open_dataset
 from sshml.errors import SSHMLError
 
 
@@ -109,3 +109,27 @@ class TestStream:
             Stream(split, batch_size=0)
         with pytest.raises(SSHMLError, match="x-ray"):
             Stream(split, "x-ray")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torchs_own_loader_works_on_a_split(dataset, workers):
+    """Batches, shuffled or not, from this process or from workers."""
+    context = "spawn" if workers else None
+    loader = torch.utils.data.DataLoader(dataset.test, 64, num_workers=workers, multiprocessing_context=context)
+    inputs, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
+    np.testing.assert_array_equal(inputs.numpy(), dataset.test.inputs())
+    np.testing.assert_array_equal(labels.numpy(), dataset.test.labels)
+    generator = torch.Generator().manual_seed(0)
+    shuffled = torch.utils.data.DataLoader(dataset.test, 64, shuffle=True, generator=generator)
+    total = sum(x.double().sum(0) for x, _ in shuffled)
+    np.testing.assert_allclose(total, dataset.test.inputs().astype(float).sum(0), atol=1e-9)
+
+
+def test_torchs_own_loader_works_on_images(rng):
+    split = ImageSplit(rng.integers(0, 256, (20, 1, 28, 28)).astype(np.uint8), np.arange(20) % 10, padding=2)
+    x, labels = next(iter(torch.utils.data.DataLoader(split, 7)))
+    assert x.shape == (7, 1, 32, 32)
+    np.testing.assert_array_equal(x.numpy(), split.inputs(index=slice(7)))
+    np.testing.assert_array_equal(split.inputs(index=[3, 1]), split.inputs()[[3, 1]])
+    assert labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert len(list(split)) == 20

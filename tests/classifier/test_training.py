@@ -1,3 +1,4 @@
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -207,3 +208,31 @@ def test_networks_are_trained_further(run, dataset):
     assert (further.weights["1.weight"] != further.initial["1.weight"]).any()
     with pytest.raises(SSHMLError, match="one seed per network"):
         fit(models, dataset.train, dataset.valid, TrainingSpec(epochs=1), seeds=2)
+
+
+def test_every_step_is_told(rng):
+    data, seen = toy(rng), []
+
+    def on_step(step, model):
+        seen.append((step, next(iter(model.parameters())).detach().clone()))
+
+    run = fit(factory, data, data, TrainingSpec(epochs=2, batch_size=24), seeds=2, on_step=on_step)
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5, 6]  # 64 samples are three steps an epoch
+    assert all((before != after).any() for (_, before), (_, after) in itertools.pairwise(seen))
+    last = seen[2 if (run.epoch == 1).all() else 5][1]
+    if len(set(run.epoch.tolist())) == 1:
+        torch.testing.assert_close(run.weights["1.weight"], last)
+
+
+def test_a_callback_may_project_the_weights(rng):
+    """What `on_step` does to the parameters is what is trained on, as for training under projection."""
+    data = toy(rng)
+
+    def clip(step, model):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.clamp_(-0.05, 0.05)
+
+    run = fit(factory, data, data, TrainingSpec(epochs=2), seeds=2, on_step=clip)
+    assert max(tensor.abs().max() for tensor in run.weights.values()) <= 0.05
+    assert run.initial["1.weight"].abs().max() > 0.05

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sshml.dataset import DatasetSpec, check, generate, open_dataset, samples
+from sshml.dataset import DatasetSpec, check, generate, open_dataset, samples, store
 from sshml.dataset.store import apply_view
 from sshml.errors import SSHMLError
 
@@ -93,3 +93,63 @@ def test_frozen_format_2():
             np.testing.assert_allclose(split.read(array), expected[array], rtol=1e-12)
         np.testing.assert_array_equal(split.labels, expected["winding"] + 1)
         np.testing.assert_allclose(split.inputs("density"), expected["states"] ** 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", [False, True])
+@pytest.mark.parametrize(
+    "index",
+    [
+        [7, 3],
+        [3, 3, 0],
+        [-1, 0],
+        np.array([5, 2, 9]),
+        slice(None, None, -1),
+        slice(8, 2, -2),
+        [],
+        np.arange(12) % 3 == 0,
+        -2,
+    ],
+)
+def test_rows_in_any_order(tmp_path, index, recipe):
+    generate(SPEC, tmp_path / "a.h5", recipe=recipe)
+    split, expected = open_dataset(tmp_path / "a.h5").train, samples(SPEC, "train", 0, 12)
+    rows = np.arange(12)[np.array(index, dtype=int)] if isinstance(index, list) else np.arange(12)[index]
+    for name in ("states", "energies", "v", "winding"):
+        np.testing.assert_array_equal(split.read(name, index), expected[name][rows])
+
+
+@pytest.mark.parametrize("index", [12, -13, [0, 12], [0.5], "first", [[0, 1]], np.ones(5, bool)])
+def test_rows_that_are_not_there(whole, index):
+    with pytest.raises(SSHMLError, match="are not among 12 samples"):
+        open_dataset(whole).train.read("v", index)
+
+
+def test_several_arrays_of_a_recipe_are_solved_once(tmp_path, monkeypatch):
+    generate(SPEC, tmp_path / "a.h5", recipe=True)
+    calls, solved = [], store.solved
+    monkeypatch.setattr(store, "solved", lambda *arguments: calls.append(1) or solved(*arguments))
+    split, expected = open_dataset(tmp_path / "a.h5").train, samples(SPEC, "train", 0, 12)
+    names = ("states", "v", "energies")
+    for array, name in zip(split.read(names), names, strict=True):
+        np.testing.assert_array_equal(array, expected[name])
+    assert calls == [1]
+
+
+def test_samples_one_by_one(whole):
+    split = open_dataset(whole).train
+    expected = samples(SPEC, "train", 0, 12)
+    states, label = split[5]
+    np.testing.assert_array_equal(states, expected["states"][5])
+    assert (label, split[-1][1]) == (expected["winding"][5], expected["winding"][-1])
+    assert len(list(split)) == 12
+    with pytest.raises(IndexError):
+        split[12]
+
+
+def test_w_over_v(whole):
+    split = open_dataset(whole).test
+    v, w = split.read(("v", "w"))
+    np.testing.assert_allclose(split.ratio, np.exp(np.log(abs(w)).mean(1) - np.log(abs(v)).mean(1)))
+    longer = open_dataset(Path(__file__).parents[2] / "data" / "dataset-2.h5")
+    with pytest.raises(SSHMLError, match="longer range"):
+        _ = longer.test.ratio

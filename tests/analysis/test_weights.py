@@ -1,0 +1,36 @@
+import pytest
+import torch
+from torch import nn
+
+from sshml.analysis import compress_run, load_weights
+from sshml.classifier import save_run
+from sshml.errors import SSHMLError
+
+
+def test_weights_of_a_run(run, tmp_path):
+    save_run(run, tmp_path / "run.h5")
+    name, weights, initial = load_weights(tmp_path / "run.h5", 1)
+    assert name == "3"
+    assert torch.equal(torch.stack(weights), run.weights["3.weight"])
+    assert torch.equal(torch.stack(initial), run.initial["3.weight"])
+
+
+def test_weights_of_a_compressed_run(run, tmp_path):
+    small = compress_run(run, 0, "mpo", max_bond=2, shape=((3, 4), (8, 8)))
+    save_run(small, tmp_path / "small.h5")
+    name, weights, initial = load_weights(tmp_path / "small.h5", 0)
+    assert (name, initial) == ("1", [])
+    assert torch.allclose(weights[2], small.model(2)[1].to_weight())
+
+
+def test_weights_of_a_network_of_ones_own(tmp_path):
+    model = nn.ModuleDict({"a": nn.Linear(3, 4), "b": nn.Sequential(nn.ReLU(), nn.Linear(4, 2).half())})
+    torch.save(model.state_dict(), tmp_path / "m.pt")
+    for layer in (1, -1, "b.1"):
+        name, (weight,), initial = load_weights(tmp_path / "m.pt", layer)
+        assert (name, initial, weight.dtype) == ("b.1", [], torch.float32)
+    with pytest.raises(SSHMLError, match=r"it has 0 \(a\), 1 \(b.1\)"):
+        load_weights(tmp_path / "m.pt", 2)
+    torch.save(model, tmp_path / "pickled.pt")
+    with pytest.raises(SSHMLError, match="no state_dict of tensors"):
+        load_weights(tmp_path / "pickled.pt")

@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+
+from sshml.chain.signs import first_maximum_signs, multiply_levels, multiply_sites
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_signs_of_levels_and_sites(rng, dtype):
+    states = rng.normal(size=(7, 4, 6)).astype(dtype)
+    levels, sites = (rng.choice(np.array([-1, 1], np.int8), size=(7, n)) for n in (4, 6))
+    found = states.copy()
+    multiply_levels(found, levels)
+    np.testing.assert_array_equal(found, states * levels[..., None])
+    found = states.copy()
+    multiply_sites(found, sites)
+    np.testing.assert_array_equal(found, states * sites[:, None])
+
+
+def test_the_first_of_the_largest_decides():
+    states = np.array([[[0.1, -0.7, 0.7], [0.5, 0.2, -0.502], [0.0, 0.0, 0.0]]])
+    signs = np.empty((1, 3), np.int8)
+    first_maximum_signs(states, signs, 0.99)
+    assert signs.tolist() == [[-1, 1, 1]]

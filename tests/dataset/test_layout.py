@@ -1,0 +1,43 @@
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+
+from sshml.dataset import DatasetSpec, Layout, samples
+from sshml.dataset.layout import Writer
+
+SPEC = DatasetSpec(cells=3, disorder_v=0.5, train=40, valid=7, test=11, seed=5)
+
+
+@pytest.mark.parametrize("recipe", [False, True])
+def test_arrays_and_bytes(recipe):
+    layout = Layout(SPEC, recipe)
+    drawn = samples(SPEC, "train", 0, 5)
+    assert set(layout.arrays) == set(drawn) - ({"states", "energies"} if recipe else set())
+    for name, (shape, dtype) in layout.arrays.items():
+        assert drawn[name].shape[1:] == shape
+        assert drawn[name].dtype == dtype
+    assert layout.n_bytes(5) == sum(drawn[name].nbytes for name in layout.arrays)
+    assert layout.version == (2 if recipe else 1)
+
+
+@pytest.mark.parametrize("parts", [[40], [1, 39], [16, 16, 8], [7] * 5 + [5]])
+def test_samples_come_in_any_portions(tmp_path, parts, monkeypatch):
+    monkeypatch.setattr("sshml.dataset.layout.CHUNK_BYTES", 2 * 4 * 36)  # two samples a chunk
+    drawn = samples(SPEC, "train", 0, 40)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        writer, first = Writer(file, Layout(SPEC), 40), 0
+        for count in parts:
+            writer.write({name: array[first : first + count] for name, array in drawn.items()})
+            first += count
+        writer.finish()
+        for name, array in drawn.items():
+            np.testing.assert_array_equal(file[name][()], array)
+            assert file[name].attrs["crc32"] == zlib.crc32(np.ascontiguousarray(array))
+
+
+def test_a_block_of_states_is_about_16_mebibytes():
+    for cells in (2, 8, 32, 200):
+        layout = Layout(DatasetSpec(cells=cells))
+        assert 2**23 < 4 * layout.block_rows * (2 * cells) ** 2 <= 2**24 or layout.block_rows == 16

@@ -1,0 +1,59 @@
+import dataclasses
+import json
+
+import pytest
+
+from sshml.errors import SSHMLError
+from sshml.experiments import Claim, Experiment
+from sshml.experiments.results import conclude, refuse_other, save_figure
+from sshml.plotting import new_figure
+from sshml.tables import write_csv
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    size: int = 3
+    words: tuple = ("a", "b")
+
+
+def test_figures_are_the_same_bytes_on_every_day(tmp_path):
+    for folder in ("a", "b"):
+        assert save_figure(tmp_path / folder, "f", new_figure()[0]) == ["f.png", "f.pdf"]
+    for name in ("f.png", "f.pdf"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_whose_a_folder_is(tmp_path):
+    refuse_other(tmp_path / "new", "x", Settings(), force=False)
+    (tmp_path / "empty").mkdir()
+    refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SSHMLError, match="is a file"):
+        refuse_other(tmp_path / "file", "x", Settings(), force=False)
+    settings = tmp_path / "empty" / "settings.json"
+    settings.write_text(json.dumps({"experiment": "x", "settings": {"size": 3, "words": ["a", "b"]}, "files": []}))
+    refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+    with pytest.raises(SSHMLError, match="other settings"):
+        refuse_other(tmp_path / "empty", "x", Settings(size=4), force=False)
+    refuse_other(tmp_path / "empty", "x", Settings(size=4), force=True)
+    settings.write_text("{")
+    with pytest.raises(SSHMLError, match="damaged"):
+        refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+
+
+def test_claims_after_a_wrong_statement_are_lost_but_said(tmp_path):
+    """A claim made late is an error of its own; one that stops the generator takes those behind it."""
+    write_csv(tmp_path / "jobs.csv", [{"job": "a-1", "tables": "t", "code": "older"}])
+    write_csv(tmp_path / "t.csv", [{"x": 1}])
+
+    def claims(tables, settings):
+        yield Claim("A", "first", lambda: tables.columns("t")["x"])
+        yield Claim("B", "second", [1.0, 2.0])
+        raise KeyError("no such thing")
+
+    rows, failures, files = conclude(tmp_path, Experiment(Settings, None, claims), Settings(), ["t.csv"])
+    assert [row["id"] for row in rows] == ["A", "B"]
+    assert [row["older"] for row in rows] == ["a-1", ""]
+    assert len(failures) == 1
+    assert failures[0].startswith("the claims stop: KeyError")
+    assert files == ["t.csv", "claims.csv"]
