@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
-from sshml.classifier import Run, StackedLinear, members_of, pick_device, resident, stack
+from sshml.classifier import Run, StackedLinear, children_of, members_of, pick_device, resident, stack
 from sshml.compression import as_shape, check_weight, find_layer, index_dtype
 from sshml.errors import SSHMLError
 
@@ -223,7 +223,7 @@ class _Problem:
     def parts(self):
         """Yield all members at once for a stack of linear layers, else one after another."""
         together = stack(self.models)
-        if isinstance(together, nn.Sequential) and isinstance(together._modules.get(self.layer), StackedLinear):
+        if isinstance(together, nn.Sequential) and isinstance(children_of(together).get(self.layer), StackedLinear):
             yield _StackedPart(self, together.to(self.device))
         else:
             for member, model in enumerate(self.models):
@@ -238,7 +238,7 @@ class _StackedPart:
 
     def __init__(self, problem, stacked):
         self.problem, self.members = problem, slice(None)
-        position = list(stacked._modules).index(problem.layer)
+        position = list(children_of(stacked)).index(problem.layer)
         self.before, layer, self.behind = stacked[:position], stacked[position], stacked[position + 1 :]
         self.weight, self.bias = layer.weight.detach(), layer.bias
 

@@ -1,7 +1,7 @@
 """Networks and their training."""
 
 from sshml.classifier.checkpoint import load_run, save_run
-from sshml.classifier.ensemble import StackedLinear, stack
+from sshml.classifier.ensemble import StackedLinear, children_of, stack
 from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
 from sshml.classifier.run import Run, members_of
@@ -16,6 +16,7 @@ __all__ = [
     "StackedLinear",
     "Stream",
     "TrainingSpec",
+    "children_of",
     "fit",
     "load_run",
     "members_of",

@@ -8,7 +8,10 @@ from torch import nn
 from torch.func import functional_call, vmap
 
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus, nn.Identity)
-CROSS_TALK = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+CROSS_TALK = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
 
 
 def stack(members):
@@ -32,8 +35,14 @@ def stack(members):
         return _Alone(first) if len(members) == 1 else None
     if type(first).forward is nn.Sequential.forward and len(first):
         layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
-        return nn.Sequential(OrderedDict(zip(first._modules, layers, strict=True)))
+        return nn.Sequential(OrderedDict(zip(children_of(first), layers, strict=True)))
     return _VmapStack(members)
+
+
+def children_of(module):
+    """Return {name: module} of all children, also of one that is there twice."""
+    named = module.named_modules(remove_duplicate=False)
+    return {name: child for name, child in named if name and "." not in name}
 
 
 def stacked_state(stacked):
@@ -84,9 +93,9 @@ class _VmapStack(nn.Module):
             *path, leaf = name.split(".")
             holder = self
             for part in path:
-                if part not in holder._modules:
+                if part not in children_of(holder):
                     holder.add_module(part, nn.Module())
-                holder = holder._modules[part]
+                holder = holder.get_submodule(part)
             stacked = torch.stack([state[name].detach() for state in states])
             if isinstance(tensor, nn.Parameter):
                 holder.register_parameter(leaf, nn.Parameter(stacked, requires_grad=tensor.requires_grad))

@@ -8,9 +8,9 @@ import functools
 import math
 
 import torch
-from torch._C._functorch import is_batchedtensor
 
-from sshml.compression.products import broadcast, is_eager, linear, product, wants_graph
+from sshml.compression._torch import is_batchedtensor, is_eager, keep_freed_memory, wants_graph
+from sshml.compression.products import broadcast, linear, product
 from sshml.compression.shape import groupings
 
 TRACED_BATCH = 128
@@ -33,7 +33,7 @@ def contract(cores, x, groups):
     """
     rows, behind = x.shape
     if len(groups) <= 2 <= len(cores) and x.device.type == "cpu" and is_eager():  # in blocks, through the caches
-        _keep_freed_memory()
+        keep_freed_memory()
         cut = groups[0][1] if len(groups) == 2 else _middle(cores)
         first, second = merge(cores[:cut]), merge(cores[cut:])
         if len(groups) == 1:
@@ -57,15 +57,6 @@ def _matrix(core):
     """Return a merged core (left, out, in, right) as the matrix (out right, left in)."""
     left, o, i, right = core.shape
     return core.permute(1, 3, 0, 2).reshape(o * right, left * i)
-
-
-@functools.cache
-def _keep_freed_memory():
-    """Let glibc keep freed blocks of up to 32 MiB: returned pages are slow to come back.
-
-    Its limits follow the largest block that was ever freed (M_MMAP_THRESHOLD in mallopt(3)); no page is touched.
-    """
-    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def _derivatives(ctx, plain, grad):

@@ -4,11 +4,9 @@ PyTorch hands such products to MKL. oneDNN, which it keeps for compiled graphs, 
 processors with AVX-512 (`benchmarks/mpo_layer.py`); processors of Intel with AVX-512 take it too, not measured yet.
 """
 
-import functools
-
 import torch
-from torch._C._functorch import is_legacy_batchedtensor
-from torch.autograd import forward_ad
+
+from sshml.compression._torch import has_onednn, is_eager, onednn_product, transforms_are_active, wants_graph
 
 WORK = 4e6
 """Floating-point operations from which the longer call of oneDNN, some 10 us more, pays."""
@@ -28,7 +26,7 @@ def linear(x, weight, bias=None):
 def product(a, b):
     """Return a b^T of two matrices outside of any graph, as within an `autograd.Function`."""
     if _fits(a, b):
-        return torch.ops.mkldnn._linear_pointwise(_plain(a), _plain(b), None, "none", [], "")
+        return onednn_product(_plain(a), _plain(b))
     return torch.mm(a, b.T)
 
 
@@ -60,22 +58,6 @@ def _differentiable(a, b):
     return a @ b.T
 
 
-def is_eager():
-    """Return whether an `autograd.Function` may be called: nothing traces, casts, maps or differentiates forwards."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch.is_autocast_enabled("cpu")
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-    )
-
-
-def wants_graph(grad):
-    """Return whether a backward pass must itself be differentiable, or runs for many gradients at once."""
-    return torch.is_grad_enabled() or is_legacy_batchedtensor(grad) or torch._C._are_functorch_transforms_active()
-
-
 def _fits(a, b):
     """Return whether two matrices should go through oneDNN."""
     return (
@@ -84,15 +66,9 @@ def _fits(a, b):
         and a.shape[1] == b.shape[1]
         and 2 * a.numel() * b.shape[0] >= WORK
         and torch.backends.mkldnn.enabled
-        and _has_onednn()
-        and not torch._C._are_functorch_transforms_active()
+        and has_onednn()
+        and not transforms_are_active()
     )
-
-
-@functools.cache
-def _has_onednn():
-    wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return wide and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _plain(matrix):

@@ -16,8 +16,8 @@ def matrices(seed=0):
 def test_large_products_go_through_onednn_unless_it_is_switched_off(monkeypatch):
     x, weight = matrices()
     assert 2 * x.numel() * len(weight) >= products.WORK
-    assert products._fits(x, weight) == products._has_onednn()
-    monkeypatch.setattr(products, "_has_onednn", lambda: True)
+    assert products._fits(x, weight) == products.has_onednn()
+    monkeypatch.setattr(products, "has_onednn", lambda: True)
     assert products._fits(x, weight)
     for other in (x.double(), x.bfloat16(), x[:1]):
         assert not products._fits(other, weight.to(other.dtype))

@@ -310,10 +310,14 @@ class TestWorkers:
                 if list(tmp_path.glob("a.shards/train*.h5")):
                     break
                 time.sleep(0.05)
-            workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            if not workers.exists():
+            workers = [
+                int(child)
+                for threads in Path(f"/proc/{process.pid}/task").glob("*/children")
+                for child in threads.read_text().split()
+            ]
+            if not workers:
                 pytest.skip("needs /proc")
-            os.kill(int(workers.read_text().split()[0]), signal.SIGKILL)
+            os.kill(workers[0], signal.SIGKILL)
             error = process.communicate(timeout=60)[1]
         finally:
             process.kill()
