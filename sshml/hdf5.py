@@ -58,7 +58,8 @@ def new_hdf5(path):
     """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums."""
     import h5py
 
-    return h5py.File(path, "w", libver=("v110", "v110"))
+    Path(path).unlink(missing_ok=True)  # made anew: a truncated file goes to disk on closing (ext4), which takes time
+    return h5py.File(path, "x", libver=("v110", "v110"))
 
 
 SEAL = b"sshml-seal"

@@ -19,9 +19,10 @@ def multiply_levels(states, signs):
 def multiply_sites(states, signs):
     """Multiply the sites of states (chain, level, site) by signs (chain, site), in place."""
     for chain in range(len(states)):
-        for level in range(states.shape[1]):
-            for site in range(states.shape[2]):
-                states[chain, level, site] *= signs[chain, site]
+        if signs[chain].min() < 0:
+            for level in range(states.shape[1]):
+                for site in range(states.shape[2]):
+                    states[chain, level, site] *= signs[chain, site]
 
 
 @njit(**JIT)
