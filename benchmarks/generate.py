@@ -46,8 +46,10 @@ def loop_into_hdf5(spec, path, count):
         file["energies"] = np.array(energies, np.float32)
 
 
-def plain_write(path, size):
-    """Write as many bytes as the dataset has, from one buffer: what the disk takes."""
+def plain_write(path, size, anew=True):
+    """Write as many bytes as the dataset has, from one buffer, into a new file or over the old one: the floor."""
+    if anew:
+        path.unlink(missing_ok=True)
     buffer = np.ones(2**24, np.uint8)
     with path.open("wb", buffering=0) as file:
         for first in range(0, size, len(buffer)):
@@ -76,11 +78,14 @@ def compare(folder, repeats):
                 "published-style loop": lambda spec=spec, few=few: loop_into_hdf5(spec, folder / "loop.h5", few),
                 "sshml generate": lambda spec=spec: anew(spec, folder / "x.h5"),
                 "sshml generate, recipe": lambda spec=spec: anew(spec, folder / "r.h5", recipe=True),
-                "plain write of the same bytes": lambda size=size: plain_write(folder / "raw", size),
+                "plain write over a file": lambda size=size: plain_write(folder / "over", size, anew=False),
+                "plain write of a new file": lambda size=size: plain_write(folder / "raw", size),
             }
-            units = dict(zip(calls, (few / 1000, *[chains / 1000] * 3), strict=True))
+            units = dict(zip(calls, (few / 1000, *[chains / 1000] * 4), strict=True))
             found = interleaved(calls, repeats)
             table(f"{kind}, N = {sites}, ms per 1000 chains", found, units, "published-style loop")
+            for floor in list(calls)[-2:]:
+                print(f"  sshml generate takes {found['sshml generate'] / found[floor]:.2f} x the {floor}")
 
 
 def scaling(folder, repeats):

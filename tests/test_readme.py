@@ -25,21 +25,56 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert install_and_test.strip() + " || exit 1\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+def test_the_first_screen():
+    """One sentence, five bullets, nine lines of Python that end in a figure, a figure, the two commands, in this order."""
+    first = README[: README.index("## What it finds")]
+    assert first.count("\n- ") == 5
+    assert [first.index(mark) for mark in ("With it you can", "```python", "![", "## Two commands")] == sorted(
+        first.index(mark) for mark in ("With it you can", "```python", "![", "## Two commands")
+    )
+    assert len(blocks("python")[0].strip().splitlines()) == 9
+    assert "sweep_figure" in blocks("python")[0].strip().splitlines()[-1]
+    assert not re.search(r"\b(gauge|view|random signs)\b", first)
+
+
 def test_python_examples(tmp_path):
     chains, own = blocks("python")
-    assert run([sys.executable, "-c", chains], tmp_path).stdout.count("[") == 2
+    found = run([sys.executable, "-c", chains], tmp_path)
+    assert found.stdout.startswith("singular values of layer 1 that keep 95 %: [")
+    assert (tmp_path / "ranks.png").stat().st_size > 10000
     assert "nats" in run([sys.executable, "-c", own], tmp_path).stdout
     for example in (chains, own):
         assert len(example.strip().splitlines()) <= 11
 
 
+def test_experiments_are_shown_as_they_are_called():
+    """The commands that run for long, or need images: their options exist, their settings too."""
+    from sshml.experiments import load, names, settings_of
+
+    (block,) = blocks("sh")
+    for line in block.strip().splitlines():
+        words = line.partition("#")[0].split()
+        assert words[:2] == ["sshml", "reproduce"]
+        experiments = [word for word in words[2:] if word in names()]
+        changes = dict(words[i + 1].split("=") for i, word in enumerate(words) if word == "--set")
+        for name in experiments:
+            settings_of(load(name)[1], "--full" in words, changes)
+
+
 @pytest.mark.slow
 def test_command_line_examples(tmp_path):
-    """All commands as printed: about five minutes."""
+    """All commands as printed: about three minutes."""
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     for block in blocks("bash")[2:]:
         run(["bash", "-ec", block], tmp_path, env=path)
-    assert {p.name for p in tmp_path.iterdir()} >= {"chains.h5", "run.h5", "small.h5", "sweep.csv", "selection.png"}
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        "chains.h5",
+        "run.h5",
+        "small.h5",
+        "sweep.csv",
+        "selection.png",
+        "results",
+    }
 
 
 def test_every_command_is_shown():

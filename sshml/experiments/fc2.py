@@ -122,11 +122,15 @@ def jobs(settings):
 
 
 def _grid(settings):
-    """Yield (family, bond): the MPO at every bond, its rivals with as many parameters at some."""
+    """Yield (family, bond): the MPO at every bond, its rivals with as many parameters at some.
+
+    From bond 16 on the outer bonds of the MPO are full: it is the MPO of two sites then, and no rival of it.
+    """
     for bond in settings.bonds:
         yield "mpo", bond
     for bond in settings.rivals:
-        for family in ("two sites", "two matrices"):
+        is_two_sites = FC2_SHAPE.bonds(bond)[0] == FC2_SHAPE.bonds()[0]
+        for family in ("two matrices",) if is_two_sites else ("two sites", "two matrices"):
             yield family, bond_for(FAMILIES[family], 1.02 * FC2_SHAPE.n_parameters(bond))
 
 
