@@ -122,14 +122,14 @@ def resolve(function):
 
 
 def load_module(name):
-    """Return a module by its name, or of a file, which ends in .py."""
+    """Return a module by its name, or of a file, which ends in .py; a file that was changed is run anew."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).resolve()
-    known = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if not path.is_file():
+        raise SSHMLError(f"{name} does not exist or is not a file.")
+    known = f"{path.stem}_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:8]}"
     if known not in sys.modules:
-        if not path.is_file():
-            raise SSHMLError(f"{name} does not exist or is not a file.")
         spec = importlib.util.spec_from_file_location(known, path)
         sys.modules[known] = module = importlib.util.module_from_spec(spec)
         try:
@@ -189,7 +189,8 @@ class _Processes:
     def __init__(self, count):
         self.slots, self._processes, self._own = count, [], threading.local()
         self._threads = concurrent.futures.ThreadPoolExecutor(count)
-        self._environment = os.environ | dict.fromkeys(THREAD_LIMITS, str(max(1, cores() // count)))
+        share = max(1, cores() // count)
+        self._environment = os.environ | {name: str(_at_most(share, os.environ.get(name))) for name in THREAD_LIMITS}
 
     def submit(self, task, report):
         return self._threads.submit(self._call, task, report)
@@ -226,6 +227,11 @@ class _Processes:
             process.stdout.close()
             with contextlib.suppress(OSError):
                 process.stdin.close()
+
+
+def _at_most(share, wanted):
+    """Return a number of threads, fewer where the environment asks for fewer."""
+    return min(share, int(wanted)) if wanted and wanted.isdigit() and int(wanted) else share
 
 
 class _Cluster:

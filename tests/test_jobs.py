@@ -105,9 +105,13 @@ def test_progress_comes_from_other_processes(file):
 
 
 def test_processes_share_the_cores(file, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(jobs, "cores", lambda: 7)
     with pool(3) as where:
         assert outcomes([Task(f"{file}:threads", {}, "x")], where)["x"] == ("2", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pool(3) as where:
+        assert outcomes([Task(f"{file}:threads", {}, "x")], where)["x"] == ("1", None)
 
 
 def test_a_process_that_dies_takes_its_task_only(file):
@@ -145,7 +149,11 @@ def test_needs_must_be_among_the_tasks(file):
 def test_functions_by_name(file):
     assert resolve("sshml.jobs:resolve") is resolve
     assert resolve(f"{file}:add")(1, 2) == 3
-    assert load_module(str(file)) is load_module(str(file))
+    assert load_module(str(file)) is (before := load_module(str(file)))
+    file.write_text(FUNCTIONS.replace("a + b", "a - b"))
+    assert load_module(str(file)) is not before
+    assert resolve(f"{file}:add")(1, 2) == -1
+    file.write_text(FUNCTIONS)
     assert call(f"{file}:add", {"a": 1, "b": 2}) == {"value": 3}
     with pytest.raises(SSHMLError, match="does not exist"):
         load_module("nowhere.py")

@@ -26,7 +26,7 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 
 def test_the_first_screen():
-    """One sentence, five bullets, nine lines of Python that end in a figure, a figure, the two commands, in this order."""
+    """One sentence, five bullets, nine lines of Python that end in a figure, the figure, the two commands."""
     first = README[: README.index("## What it finds")]
     assert first.count("\n- ") == 5
     assert [first.index(mark) for mark in ("With it you can", "```python", "![", "## Two commands")] == sorted(

@@ -32,20 +32,24 @@ def code_of(function):
     while left:
         place = left.pop()
         if place not in seen and place[0] is not None:
-            text, reached = _definition(*place, str(Path(own).parent))
+            text, reached = _definition(*place, str(Path(own).parent), _stamp(place[0]))
             seen[place] = text
             left += reached
     texts = sorted(f"{Path(file).name} {name}\n{text}" for (file, name), text in seen.items())
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
+def _stamp(file):
+    return Path(file).stat().st_mtime_ns
+
+
 @functools.lru_cache(None)
-def _definition(file, name, beside):
+def _definition(file, name, beside, stamp):
     """Return (source of what binds a name in a file, places (file, name) it refers to); the name "" is what just runs.
 
     A name that the file imports has no source here and refers to where it comes from.
     """
-    parsed = _File.of(file)
+    parsed = _File.of(file, stamp)
     if name == "*":
         return "", [(file, each) for each in (*parsed.bound, *parsed.imported)]
     if name in parsed.imported:
@@ -73,7 +77,11 @@ class _File:
                     if isinstance(inner, (ast.Import, ast.ImportFrom)):
                         self.imported |= _imports(inner)
 
-    of = classmethod(functools.lru_cache(None)(lambda cls, path: cls(path)))
+    @staticmethod
+    @functools.lru_cache(None)
+    def of(path, stamp):
+        """Return the parsed file, anew where it was changed."""
+        return _File(path)
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
@@ -157,7 +165,7 @@ def _as_module(module, attribute):
     whole = f"{module}.{attribute}"
     if not _path(module) or not _path(whole):
         return None
-    parsed = _File.of(_path(module))
+    parsed = _File.of(_path(module), _stamp(_path(module)))
     hidden = attribute in parsed.bound or parsed.imported.get(attribute, (module, attribute)) != (module, attribute)
     return None if hidden else whole
 

@@ -107,7 +107,8 @@ def reached(function):
         place = left.pop()
         if place not in seen:
             seen.add(place)
-            left += fingerprint._definition(*place, str(own.rpartition("/")[0]))[1]
+            beside = str(own.rpartition("/")[0])
+            left += fingerprint._definition(*place, beside, fingerprint._stamp(place[0]))[1]
     return {(file.rpartition("/sshml/")[2], name) for file, name in seen}
 
 
