@@ -129,15 +129,19 @@ def load_module(name):
     if not path.is_file():
         raise SSHMLError(f"{name} does not exist or is not a file.")
     known = f"{path.stem}_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:8]}"
-    if known not in sys.modules:
-        spec = importlib.util.spec_from_file_location(known, path)
-        sys.modules[known] = module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[known]
-            raise SSHMLError(f"{name} could not be run: {type(error).__name__}: {error}.") from error
+    with _loading:  # threads of a Dask worker load a file once
+        if known not in sys.modules:
+            spec = importlib.util.spec_from_file_location(known, path)
+            sys.modules[known] = module = importlib.util.module_from_spec(spec)
+            try:
+                spec.loader.exec_module(module)
+            except Exception as error:
+                del sys.modules[known]
+                raise SSHMLError(f"{name} could not be run: {type(error).__name__}: {error}.") from error
     return sys.modules[known]
+
+
+_loading = threading.RLock()
 
 
 @contextlib.contextmanager

@@ -173,3 +173,15 @@ def test_no_scheduler(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SSHMLError, match=r"sshml\[cluster\]"), pool(1, "tcp://127.0.0.1:9"):
         pass
+
+
+def test_a_file_is_run_once_for_many_threads(tmp_path):
+    path = tmp_path / "slow.py"
+    path.write_text("import time\ntime.sleep(0.3)\nvalue = 7\n")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(load_module(str(path)).value)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [7] * 4
