@@ -50,7 +50,7 @@ def best_threshold(values, labels):
 def baselines(dataset):
     """Return {observable: accuracy on the test split} of thresholds chosen on the training split."""
     found = {}
-    train, test = (observables(s.read("states"), s.read("energies")) for s in (dataset.train, dataset.test))
+    train, test = (observables(*s.read(("states", "energies"))) for s in (dataset.train, dataset.test))
     for name in train:
         threshold, sign = best_threshold(train[name], dataset.train.labels)
         found[name] = float(((sign * test[name] > sign * threshold) == dataset.test.labels).mean())

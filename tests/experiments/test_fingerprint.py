@@ -115,7 +115,7 @@ def reached(function):
 def test_a_job_reaches_what_it_runs():
     found = reached(measurements.view)
     for place in (
-        ("classifier/training.py", "_one_epoch"),
+        ("classifier/loop.py", "_one_epoch"),
         ("classifier/networks.py", "MLP"),
         ("classifier/ensemble.py", "StackedLinear"),
         ("analysis/sweep.py", "prune_sweep"),
