@@ -34,6 +34,8 @@ def load(name):
         found = getattr(load_module(str(name)), "experiment", None)
         if not isinstance(found, Experiment):
             raise SSHMLError(f"{name} defines no experiment; end it in: experiment = Experiment(...).")
+        if Path(name).stem == "jobs":
+            raise SSHMLError(f"{name} would have the folder of the results of jobs; give it another name.")
         return Path(name).stem, found
     if name not in names():
         raise SSHMLError(f"experiment {name!r} is unknown; choose one of {', '.join(names())}, all, or a .py file.")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 from sshml import jobs as tasks
@@ -53,29 +54,31 @@ class Plan:
             own = {field: value for field, value in changes.items() if field in fields or len(loaded) == 1}
             settings = settings_of(experiment, full, own)
             results.refuse_other(self.out / name, name, settings, force)
-            self.parts[name] = experiment, settings, list(experiment.jobs(settings))
+            self.parts[name] = experiment, settings, list({job.key: job for job in experiment.jobs(settings)}.values())
         if unknown := set(changes) - known:
             raise SSHMLError(f"no experiment here has the settings {', '.join(sorted(unknown))}.")
-        self.jobs = {}
+        self.jobs, self.missing = {}, []
         for number, job in enumerate(job for _, _, found in self.parts.values() for job in found):
             if part is None or number % part[1] == part[0] - 1:
                 self._add(job)
-        self.missing = [job for key, job in self.jobs.items() if store.read(self.store, job, keep) is None]
         rates = json.loads(RATES.read_text(encoding="utf-8"))["rates"] | store.recorded(self.store)
         self.seconds = {job.key: job.work * rates.get(job.inputs["function"], 1.0) for job in self.missing}
 
     def _add(self, job):
-        for need in job.needs.values():
-            self._add(need)
+        """Add a job, behind those it needs where it must be made."""
+        if job.key in self.jobs:
+            return
+        if store.read(self.store, job, self.keep) is None:
+            for need in job.needs.values():
+                self._add(need)
+            self.missing.append(job)
         self.jobs[job.key] = job
 
     def default_workers(self):
         """Return the number of local processes that make sense: one a core, or one for a GPU."""
-        if self.where.device != "cpu" and any(job.work for job in self.missing):
-            import torch
-
-            if torch.cuda.is_available():
-                return 1
+        torch = sys.modules.get("torch")  # there where an experiment trains
+        if self.where.device != "cpu" and torch is not None and torch.cuda.is_available():
+            return 1
         return max(1, min(tasks.cores(), len(self.missing), 16))
 
     def estimate(self, workers):
@@ -84,12 +87,11 @@ class Plan:
 
     def _ways(self):
         """Return {key: seconds from the start of a job to the end of all that needs it}."""
-        ways = {}
-        for job in reversed(self.missing):
-            after = [
-                ways[j.key] for j in self.missing if j.key in ways and job.key in {n.key for n in j.needs.values()}
-            ]
-            ways[job.key] = self.seconds[job.key] + max(after, default=0.0)
+        ways, behind = {}, {}
+        for job in reversed(self.missing):  # what a job needs stands before it
+            ways[job.key] = self.seconds[job.key] + behind.get(job.key, 0.0)
+            for need in job.needs.values():
+                behind[need.key] = max(behind.get(need.key, 0.0), ways[job.key])
         return ways
 
     def run(self, workers=1, scheduler=None, report=None):

@@ -217,6 +217,17 @@ def test_parts_make_all_of_it_together(file, tmp_path):
     assert len(calls(out)) == 12
 
 
+def test_what_a_finished_job_needed_is_not_made_again(file, tmp_path):
+    out = tmp_path / "out"
+    run(file, out)
+    for folder in (out / "jobs").glob("number-*"):
+        shutil.rmtree(folder)
+    assert {job.function.__name__ for job in Plan([file], out).missing} == {"number"}  # yielded for its own table
+    plan = Plan([file], out, part=(2, 2))  # every total, all of them done
+    assert plan.missing == []
+    assert len(plan.jobs) == 6
+
+
 def test_an_estimate_before_and_a_bar_meanwhile(file, tmp_path):
     out, seen = tmp_path / "out", []
     plan = Plan([file], out, changes={"seconds": 0.05})
