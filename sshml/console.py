@@ -1,13 +1,14 @@
 """What the command line prints: tables and progress."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import sys
 
 
 def print_table(title, columns, rows, as_json=False):
-    """Print a table of texts, or a JSON list with an object for each row."""
+    """Print a table, or a JSON list with an object for each row; cells are texts, numbers or `Spread`s."""
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
@@ -18,13 +19,26 @@ def print_table(title, columns, rows, as_json=False):
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(str, row))
     Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
 
 
 def print_json(rows):
-    """Print plain data as JSON; numbers of numpy as numbers."""
-    print(json.dumps(rows, indent=1, ensure_ascii=False, default=lambda number: number.item()))
+    """Print plain data as JSON: numbers of numpy as numbers, dataclasses as objects, what is not finite as null."""
+    print(json.dumps(_plain(rows), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value):
+    if dataclasses.is_dataclass(value):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return _plain(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def duration(seconds):

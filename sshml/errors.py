@@ -1,5 +1,8 @@
 """Errors a user can mend: what was got, what was expected, what to do."""
 
+import traceback
+from pathlib import Path
+
 
 class SSHMLError(ValueError):
     """Report wrong input in one line that names the parameter or path and the remedy."""
@@ -7,3 +10,13 @@ class SSHMLError(ValueError):
 
 class GapClosedError(SSHMLError):
     """Refuse to label a chain whose gap is closed, where the winding number is undefined."""
+
+
+def one_line(error):
+    """Return an error as a line; with its kind, file and line where it is none that a user can mend."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SSHMLError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{place}"

@@ -19,7 +19,7 @@ import time
 import traceback
 from pathlib import Path
 
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 LATER = "later"
 """What a task returns that another process is doing at the moment: it is tried again."""
@@ -109,10 +109,8 @@ def call(function, arguments, report=None):
     """Return {"value": function(**arguments)}, or {"error", "ours", "trace"} in its place."""
     try:
         return {"value": resolve(function)(**arguments, report=report)}
-    except Exception as error:  # whatever it is, it is this task's alone
-        ours = isinstance(error, SSHMLError)
-        text = str(error) if ours else f"{type(error).__name__}: {error}"
-        return {"error": " ".join(text.split()), "ours": ours, "trace": traceback.format_exc()}
+    except (Exception, SystemExit) as error:  # whatever it is, it is this task's alone
+        return {"error": one_line(error), "ours": isinstance(error, SSHMLError), "trace": traceback.format_exc()}
 
 
 def resolve(function):
@@ -122,7 +120,10 @@ def resolve(function):
 
 
 def load_module(name):
-    """Return a module by its name, or of a file, which ends in .py; a file that was changed is run anew."""
+    """Return a module by its name, or of a file, which ends in .py.
+
+    Files beside it can be imported, as by a script. It is run anew where it or one of those was changed.
+    """
     if not name.endswith(".py"):
         return importlib.import_module(name)
     path = Path(name).resolve()
@@ -130,17 +131,40 @@ def load_module(name):
         raise SSHMLError(f"{name} does not exist or is not a file.")
     known = f"{path.stem}_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:8]}"
     with _loading:  # threads of a Dask worker load a file once
-        if known not in sys.modules:
-            spec = importlib.util.spec_from_file_location(known, path)
-            sys.modules[known] = module = importlib.util.module_from_spec(spec)
-            try:
-                spec.loader.exec_module(module)
-            except Exception as error:
-                del sys.modules[known]
-                raise SSHMLError(f"{name} could not be run: {type(error).__name__}: {error}.") from error
-    return sys.modules[known]
+        now, before = _beside(path.parent), _helpers.get(known, {})
+        if known in sys.modules:
+            if all(now.get(helper) == seen for helper, seen in before.items()):
+                _helpers[known] = before | now
+                return sys.modules[known]
+            for helper in {*before, known}:
+                sys.modules.pop(helper, None)
+            importlib.invalidate_caches()
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+        spec = importlib.util.spec_from_file_location(known, path)
+        sys.modules[known] = module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            del sys.modules[known]
+            raise SSHMLError(f"{name} could not be run: {one_line(error)}.") from error
+        _helpers[known] = _beside(path.parent)
+    return module
 
 
+def _beside(folder):
+    """Return {name: (file, time of its last change)} of the loaded modules in a folder, installed ones aside."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or name == "__main__" or name.partition(".")[0] == "sshml" or not file.startswith(f"{folder}/"):
+            continue
+        if "site-packages" not in file and "dist-packages" not in file and Path(file).is_file():
+            found[name] = file, Path(file).stat().st_mtime_ns
+    return found
+
+
+_helpers = {}
 _loading = threading.RLock()
 
 

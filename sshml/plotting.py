@@ -96,6 +96,7 @@ def plot_score(ax, ratio, score, winding):
 
 def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
     """Draw one dot per member (jittered) and mean ± std for each named group, at x = 0, 1, ... + offset."""
+    color = color or COLORS[0]
     for x, group in enumerate(values):
         group = np.asarray(group, dtype=float)
         group = group[np.isfinite(group)]
@@ -104,7 +105,8 @@ def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
         jitter = np.linspace(-0.08, 0.08, len(group)) if len(group) > 1 else np.zeros(1)
         ax.plot(x + offset + jitter, group, ".", color=color, alpha=0.4, markersize=4)
         mean, std, _ = mean_std(group)
-        style = {"fmt": "o", "color": color, "capsize": 3, "markersize": 5, "label": None if x else label}
+        style = {"fmt": "o", "color": color, "capsize": 3, "markersize": 5, "label": label}
+        label = None  # once in the legend
         ax.errorbar(x + offset, mean, np.nan_to_num(std), **style)
     ax.set_xticks(range(len(names)), names)
     return ax
@@ -161,7 +163,8 @@ def sweep_figure(sweep, threshold=0.95):
     figure, axes = new_figure(width=4.6, height=3.3)
     ax = axes[0, 0]
     mean, std = band(sweep.accuracy)
-    plot_band(ax, sweep.sizes, mean, std, color=COLORS[0], linewidth=1.5, label="mean ± std")
+    ax.plot(sweep.sizes, mean, color=COLORS[0], linewidth=1.5, label="mean ± std")
+    ax.fill_between(sweep.sizes, mean - std, np.minimum(mean + std, 1), color=COLORS[0], alpha=0.2, linewidth=0)
     if 1 < len(sweep.accuracy) <= 20:
         ax.plot(sweep.sizes, sweep.accuracy.T, ".", color=COLORS[0], markersize=2, alpha=0.5)
     ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
@@ -169,7 +172,8 @@ def sweep_figure(sweep, threshold=0.95):
     found = sweep.smallest(threshold)
     if np.isfinite(found).any():
         size = np.median(found[np.isfinite(found)])
-        ax.axvline(size, color=COLORS[1], linewidth=1, linestyle="--", label=f"{size:g}: smallest {sweep.what} kept")
+        label = f"{size:g}, median of the smallest"
+        ax.axvline(size, color=COLORS[1], linewidth=1, linestyle="--", label=label)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=30))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

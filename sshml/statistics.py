@@ -1,5 +1,7 @@
 """Mean and standard deviation over seeds, and how they are written: in one place."""
 
+import dataclasses
+
 import numpy as np
 
 
@@ -15,13 +17,31 @@ def mean_std(values):
     return mean, float(found.std(ddof=1)) if found.size > 1 else np.nan, found.size
 
 
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation and number of the finite ones `of` so many values; as a text "mean ± std (n)"."""
+
+    mean: float
+    std: float
+    n: int
+    of: int
+
+    @classmethod
+    def over(cls, values):
+        """Return that of values, one per seed."""
+        return cls(*mean_std(values), len(values))
+
+    def __str__(self):
+        return written(self.mean, self.std, self.n, self.of)
+
+
 def spread(values):
     """Return "mean ± std (n)", or the count of those that exist where some are not finite.
 
     >>> spread([7.0, 8.0, 9.0]), spread([7.0, np.nan]), spread([np.nan])
     ('8 ± 1 (3)', '7 (1 of 2)', 'none of 1')
     """
-    return written(*mean_std(values), len(values))
+    return str(Spread.over(values))
 
 
 def written(mean, std, found, wanted=None):

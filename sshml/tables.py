@@ -46,15 +46,15 @@ def columns(rows, name, /, **chosen):
     for key in rows[0]:
         column = [row[key] for row in rows]
         try:
-            found[key] = np.array(column, dtype=float)
+            found[key] = np.array([text if text != "" else "nan" for text in column] if any(column) else column, float)
         except ValueError:
             found[key] = np.array(column)
     return found
 
 
 def _same(text, value):
-    if isinstance(value, str):
-        return text == value
+    if isinstance(value, (str, bool)):
+        return text == str(value)
     try:
         return float(text) == value
     except ValueError:

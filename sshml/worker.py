@@ -36,7 +36,7 @@ def main():
         nonlocal said
         if time.monotonic() > said + EVERY:
             said = time.monotonic()
-            say({"progress": [done, total]})
+            say({"progress": [float(done), float(total)]})
 
     threading.Thread(target=listen, daemon=True).start()
     while True:

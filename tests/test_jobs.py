@@ -81,7 +81,7 @@ def test_every_pool_runs_every_kind_of_task(where, file, tmp_path):
     found = outcomes(tasks, where)
     assert found["sum"] == (5, None)
     assert found["after"] == (2, None)
-    assert found["bad"] == (None, "ValueError: two lines")
+    assert found["bad"] == (None, "ValueError: two lines (functions.py:12)")
     assert found["ours"] == (None, "mend me")
     assert found["lost"] == (None, "needs bad, which failed")
     assert found["lost too"] == (None, "needs lost, which failed")
@@ -102,6 +102,23 @@ def test_progress_comes_from_other_processes(file):
     with pool(2) as where:
         outcomes([Task(f"{file}:add", {"a": 1, "b": 1}, "x")], where, lambda task, *now: seen.append((task.key, *now)))
     assert seen == [("x", 1, 2)]
+
+
+def test_a_task_that_ends_the_program_ends_only_itself(tmp_path):
+    (tmp_path / "exits.py").write_text("import sys\ndef leave(report=None):\n    sys.exit(0)\n")
+    with pool() as here:
+        assert "SystemExit" in outcomes([Task(f"{tmp_path / 'exits.py'}:leave", {}, "x")], here)["x"][1]
+    (tmp_path / "top.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(SSHMLError, match=r"top\.py could not be run: SystemExit"):
+        load_module(str(tmp_path / "top.py"))
+
+
+def test_files_beside_can_be_imported_and_are_read_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mine.py").write_text("import beside_it\ndef value(report=None):\n    return beside_it.K\n")
+    for k in (1, 22):
+        (tmp_path / "beside_it.py").write_text(f"K = {k}\n")
+        assert resolve(f"{tmp_path / 'mine.py'}:value")() == k
 
 
 def test_processes_share_the_cores(file, monkeypatch):

@@ -33,6 +33,15 @@ def test_rows_that_lack_a_key(tmp_path):
     assert read_csv(tmp_path / "a.csv") == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
 
 
+def test_cells_that_are_missing_are_no_numbers(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"x": 1, "y": "", "z": True}, {"x": None, "y": "", "z": False}])
+    found = read_columns(tmp_path / "a.csv")
+    assert found["x"][0] == 1
+    assert np.isnan(found["x"][1])
+    assert found["y"].tolist() == ["", ""]
+    assert len(read_columns(tmp_path / "a.csv", z=True)["x"]) == 1
+
+
 def test_a_folder_of_tables(tmp_path):
     write_csv(tmp_path / "a.csv", [{"x": 1}, {"x": 2}])
     tables = Tables(tmp_path)

@@ -179,14 +179,12 @@ class _EntropyRecorder:
             self.entropies[name].append(np.stack([_entropies_of(member, shape) for member in weight]))
 
     def state_dict(self):
-        return {
-            "epochs": np.array(self.epochs, int),
-            **{f"of {name}": np.array(e) for name, e in self.entropies.items()},
-        }
+        entropies = {name: [each.tolist() for each in found] for name, found in self.entropies.items()}
+        return {"epochs": self.epochs, "entropies": entropies}
 
     def load_state_dict(self, state):
-        self.epochs = state["epochs"].tolist()
-        self.entropies = {name: list(state[f"of {name}"]) for name in self.layers}
+        self.epochs = state["epochs"]
+        self.entropies = {name: [np.array(each) for each in state["entropies"][name]] for name in self.layers}
 
 
 def _entropies_of(weight, shape):

@@ -1,5 +1,7 @@
 """The loop that trains a stack of networks, and the state that it carries from epoch to epoch."""
 
+import json
+
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
@@ -18,7 +20,7 @@ class Calls:
         self.on_step, self.on_epoch, self.progress = on_step, on_epoch, progress
         self.checkpoint, self.total, self.epochs, self.part = checkpoint, parts * epochs, epochs, 0
         if "on_epoch" in checkpoint.state and hasattr(on_epoch, "load_state_dict"):
-            on_epoch.load_state_dict(checkpoint.state["on_epoch"])
+            on_epoch.load_state_dict(json.loads(checkpoint.state["on_epoch"]))
 
     def step(self, number, model):
         """Tell of a step of the optimizer, counted from 1."""
@@ -47,7 +49,7 @@ class Calls:
         return state["parts"].get(part), state.get("now") or None
 
     def _of_callback(self):
-        return {"on_epoch": self.on_epoch.state_dict()} if hasattr(self.on_epoch, "state_dict") else {}
+        return {"on_epoch": json.dumps(self.on_epoch.state_dict())} if hasattr(self.on_epoch, "state_dict") else {}
 
 
 class State:
@@ -78,6 +80,7 @@ class State:
         optimizer = self.optimizer.state_dict()["state"]
         return {
             "model": dict(stacked_state(self.model)),
+            "buffers": dict(self.model.named_buffers()),  # those outside of the state_dict too
             "moments": {str(number): dict(state) for number, state in optimizer.items()},
             "generators": {str(number): g.get_state() for number, g in enumerate(self.generators)},
             "global": torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.random.get_rng_state(),
@@ -94,6 +97,8 @@ class State:
         with torch.no_grad():
             for name, tensor in stacked_state(self.model).items():
                 tensor.copy_(torch.as_tensor(tree["model"][name]))
+            for name, tensor in self.model.named_buffers():
+                tensor.copy_(torch.as_tensor(tree["buffers"][name]))
             for name, tensor in self.weights.items():
                 tensor.copy_(torch.as_tensor(tree["weights"][name]))
         moments = {

@@ -41,7 +41,7 @@ class Checkpoint:
                 found = json.loads(file.attrs["identity"])
                 state = _read(file["state"])
             if found != self.identity:
-                differs = sorted(name for name in self.identity if found.get(name) != self.identity[name])
+                differs = sorted(_differences(found, self.identity))
                 raise SSHMLError(
                     f"{self.path} is the state of another training ({', '.join(differs)} differ); choose another"
                     " checkpoint or delete it."
@@ -61,6 +61,16 @@ class Checkpoint:
                 _write(file.create_group("state"), self.state)
             seal(partial)
         self.saved = time.monotonic()
+
+
+def _differences(one, other):
+    """Return the names of what differs, fields of dictionaries too."""
+    for name in {*one, *other}:
+        a, b = one.get(name), other.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b)
+        elif a != b:
+            yield name
 
 
 def _write(group, tree):

@@ -42,11 +42,15 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             model = self.factory()
         state = self.initial if initial else self.weights
+        if initial and not state:
+            raise SSHMLError("this run holds no initial weights, as one of other modules does not.")
         model.load_state_dict({name: tensor[member] for name, tensor in state.items()})
         return model.eval()
 
     def __getitem__(self, member):
         """Return the `Run` of one member, by its number, or of several, by a slice or numbers."""
+        if member is None or isinstance(member, bool):
+            raise SSHMLError(f"member {member} is none; give a number, a slice or a list of numbers.")
         if isinstance(member, (int, np.integer)) and not -len(self) <= member < len(self):
             raise IndexError(f"member {member} of {len(self)}")  # ends a loop over the run
         chosen = np.atleast_1d(np.arange(len(self))[member])
@@ -67,8 +71,8 @@ class Run:
             raise SSHMLError(f"{len(models)} modules and {len(self)} members do not match; give one for each.")
         states = [stacked_state(stack([model])) for model in models]
         shapes = {str({name: tuple(tensor.shape) for name, tensor in state.items()}) for state in states}
-        if len(shapes) > 1:
-            raise SSHMLError("the modules differ in the names or shapes of their weights; give them one architecture.")
+        if len(shapes) > 1 or len({repr(model) for model in models}) > 1:
+            raise SSHMLError("the modules differ in their layers or shapes; give them one architecture.")
         return dataclasses.replace(
             self,
             factory=functools.partial(copy.deepcopy, models[0]),

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 
 from sshml.classifier.loading import Stream, resident
+from sshml.hdf5 import crc32
 
 
 def source_of(train, training, device):
@@ -12,6 +14,14 @@ def source_of(train, training, device):
     if isinstance(train, Stream):
         return Streamed(train, device), dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
     return Resident(*resident(train, training.view, device), training.batch_size), training
+
+
+def checksum(tensors):
+    """Return a CRC-32 of the bytes of tensors."""
+    found = 0
+    for tensor in tensors:
+        found = crc32(np.ascontiguousarray(tensor.cpu().numpy()), found)
+    return found
 
 
 class Resident:
@@ -23,6 +33,10 @@ class Resident:
 
     def __len__(self):
         return len(self.labels)
+
+    def identity(self):
+        """Return what tells these data from others."""
+        return [list(self.inputs.shape), checksum((self.inputs, self.labels))]
 
     def batches(self, epoch, generators):
         """Yield (inputs, labels), shapes (member, sample, ...)."""
@@ -42,6 +56,12 @@ class Streamed:
 
     def __len__(self):
         return len(self.stream.split)
+
+    def identity(self):
+        """Return what tells these data, and the order in which they come, from others."""
+        s = self.stream
+        labels = torch.from_numpy(s.split.labels)
+        return [len(self), s.split.spec.to_json(), s.seed, s._rows, s._per_group, checksum((self.example, labels))]
 
     def batches(self, epoch, generators):
         """Yield (inputs, labels), shapes (member, sample, ...)."""

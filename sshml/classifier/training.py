@@ -12,10 +12,9 @@ from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.loop import HISTORY, Calls, fit_stack
 from sshml.classifier.resume import Checkpoint
 from sshml.classifier.run import Run, stacks
-from sshml.classifier.source import source_of
+from sshml.classifier.source import checksum, source_of
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32
 
 
 def fit(
@@ -73,7 +72,8 @@ def fit(
             members.append(copy.deepcopy(start[number]).train() if start else factory())
         initial = _merge([stacked_state(part) for part in stacks(members)])
         _check_network(members[0], source, valid)
-        kept = Checkpoint(checkpoint, _identity(training, seeds, source, initial) if checkpoint else {})
+        identity = _identity(members[0], training, seeds, source, valid, initial) if checkpoint else {}
+        kept = Checkpoint(checkpoint, identity)
         calls = Calls(on_step, on_epoch, progress, kept, len(together := stacks(members)), training.epochs)
         parts = []
         for part, own in zip(together, np.split(seeds, len(together)), strict=True):
@@ -106,17 +106,16 @@ def _members(factory, seeds):
     return seeds, start, functools.partial(copy.deepcopy, start[0])
 
 
-def _identity(training, seeds, source, initial):
+def _identity(network, training, seeds, source, valid, initial):
     """Return what must be the same where a training goes on."""
-    weights = 0
-    for tensor in initial.values():
-        weights = crc32(np.ascontiguousarray(tensor.numpy()), weights)
     return {
         "training": dataclasses.asdict(training),
         "seeds": seeds.tolist(),
         "device": source.device.type,
-        "data": [len(source), list(source.example.shape), crc32(np.ascontiguousarray(source.example.cpu().numpy()))],
-        "initial weights": weights,
+        "network": repr(network),
+        "training data": source.identity(),
+        "validation data": checksum(valid),
+        "initial weights": checksum(initial.values()),
     }
 
 

@@ -71,17 +71,22 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
     from sshml.dataset import open_dataset, sign_leakage, split_distance
 
     dataset = open_dataset(file)
-    rows = [(name, str(getattr(dataset.spec, name))) for name in dataset.spec.__dataclass_fields__]
+    values = {name: getattr(dataset.spec, name) for name in dataset.spec.__dataclass_fields__}
+    rows = [(name, value if json and isinstance(value, (int, float)) else str(value)) for name, value in values.items()]
     rows.append(("created by", dataset.created_by))
     for name, split in dataset.splits.items():
         winding = split.read("winding").tolist()
-        shares = ", ".join(f"{nu}: {winding.count(nu) / len(winding):.4f}" for nu in dataset.spec.windings)
-        rows.append((f"share of each winding number, {name}", shares))
+        shares = {str(nu): winding.count(nu) / len(winding) for nu in dataset.spec.windings}
+        text = ", ".join(f"{nu}: {share:.4f}" for nu, share in shares.items())
+        rows.append((f"share of each winding number, {name}", shares if json else text))
     closest, median = split_distance(dataset)
-    rows.append(("distance of test chains to training chains", f"smallest {closest:.3g}, median {median:.3g}"))
+    text = f"smallest {closest:.3g}, median {median:.3g}"
+    rows.append(
+        ("distance of test chains to training chains", {"smallest": closest, "median": median} if json else text)
+    )
     try:
         mean, error = sign_leakage(dataset.train.read("states", slice(16000)), dataset.train.labels)
-        leak = f"{mean:.4f} ± {error:.4f} (chance 0.5)"
+        leak = {"accuracy": mean, "error": error} if json else f"{mean:.4f} ± {error:.4f} (chance 0.5)"
     except SSHMLError as error:
         leak = f"not measured: {error}"
     rows.append(("label from the signs alone", leak))

@@ -1,5 +1,7 @@
 """The command that reproduces published work, and experiments of one's own."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,18 +9,28 @@ import typer
 
 from sshml.cli.app import app
 from sshml.cli.options import Device, Force, Json, Scheduler, Workers
-from sshml.console import duration, job_bar, print_json, print_table
+from sshml.console import duration, job_bar, print_json, print_table, waiting
 from sshml.errors import SSHMLError
 
 LINES = 15
 """Claims that are printed; the others are in claims.csv."""
 
 
+def _experiments(incomplete):
+    from sshml.experiments import names
+
+    return [name for name in (*names(), "all") if name.startswith(incomplete)]
+
+
 @app.command()
 def reproduce(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME...]", help="Experiments, all, or files of your own (.py); poster if not given."),
+        typer.Argument(
+            metavar="[NAME...]",
+            help="Experiments, all, or files of your own (.py); poster if not given.",
+            autocompletion=_experiments,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results: OUT/NAME, and OUT/jobs, which all share.")] = Path(
         "results"
@@ -68,10 +80,16 @@ def _list(names, json):
     if not names:
         rows = [(name, line) for name, line in catalogue.names().items()]
         print_table("Experiments", ("name", "what"), rows, json)
+    loaded = {}
     for name in names:
         short, experiment = catalogue.load(name)
-        rows = catalogue.described(experiment)
-        print_table(f"Settings of {short}: --set FIELD=VALUE", ("field", "default", "with --full"), rows, json)
+        loaded[short] = catalogue.described(experiment)
+    if json and names:
+        head = ("experiment", "field", "default", "with --full")
+        print_table("", head, [(short, *row) for short, rows in loaded.items() for row in rows], json)
+        return
+    for short, rows in loaded.items():
+        print_table(f"Settings of {short}: --set FIELD=VALUE", ("field", "default", "with --full"), rows)
 
 
 def _changes(texts, seeds):
@@ -81,7 +99,9 @@ def _changes(texts, seeds):
         if not equals:
             raise SSHMLError(f"--set {text!r} is not understood; write FIELD=VALUE, as in --set epochs=3.")
         found[name.strip()] = value.strip()
-    return found | ({} if seeds is None else {"seeds": str(seeds)})
+    if seeds is not None and found.setdefault("seeds", str(seeds)) != str(seeds):
+        raise SSHMLError(f"--seeds {seeds} and --set seeds={found['seeds']} differ; give one of them.")
+    return found
 
 
 def _part(text):
@@ -106,7 +126,7 @@ def _redrawn(names, out, others):
 
 def _run(names, out, full, changes, root, device, workers, scheduler, part, keep, force):
     """Run what is missing; return the outcomes, None for a part of the jobs."""
-    from sshml.experiments import Plan, Where, grouped
+    from sshml.experiments import Plan, Where, job_lines
 
     _refuse_device(device)
     plan = Plan(names, out, full, changes, Where(device, None if root is None else str(root)), part, keep, force)
@@ -114,15 +134,18 @@ def _run(names, out, full, changes, root, device, workers, scheduler, part, keep
     if plan.missing:
         where = f"on {scheduler}" if scheduler else f"with {workers} worker{'s' * (workers > 1)}"
         rest = f"{len(plan.missing)} of {len(plan.jobs)} jobs {where}"
-        typer.echo(f"{', '.join(plan.parts)}: {rest}, about {duration(plan.estimate(workers))}", err=True)
-    with job_bar() as report:
+        seconds = plan.estimate(workers)
+        time = "no time known yet" if seconds is None else f"about {duration(seconds)}"
+        typer.echo(f"{', '.join(plan.parts)}: {rest}, {time}", err=True)
+    with contextlib.redirect_stdout(sys.stderr), job_bar() as report:  # what jobs print is no result
         failed = plan.run(workers, scheduler, report)
     if part is None:
-        return plan.conclude(failed)
+        with waiting("tables, claims and figures"):
+            return plan.conclude(failed)
     print(
         f"part {part[0]} of {part[1]}: {len(plan.jobs) - len(failed)} of {len(plan.jobs)} jobs are done in {plan.store}"
     )
-    _fail(grouped(failed))
+    _fail(job_lines(failed))
     return None
 
 
@@ -139,16 +162,18 @@ def _report(outcomes, json):
 
     rows = [{"experiment": outcome.name} | row for outcome in outcomes for row in outcome.claims]
     if json:
-        print_json(rows)
+        numbers = ("mean", "std", "error")
+        print_json([row | {name: float(row[name]) if row[name] else None for name in numbers} for row in rows])
     elif rows:
         shown = most_telling(rows, LINES)
         head = ("", "claim", "source", "published", "measured (n)", "verdict")
         table = [(r["id"], r["claim"], r["source"], r["published"], measured(r), r["verdict"]) for r in shown]
-        print_table("Claims", head, table)
+        some = f" ({len(shown)} of {len(rows)}, those of the sources first; all are in claims.csv)"
+        print_table(f"Claims{some if len(shown) < len(rows) else ''}", head, table)
     if not json:
         for outcome in outcomes:
             count = f"{len(outcome.claims)} claims in claims.csv, figures (png, pdf), tables (csv), jobs.csv"
-            print(f"{outcome.folder}: {count}")
+            print(f"{outcome.folder}: {count if outcome.folder.exists() else 'nothing is written, no job is done'}")
     _fail([f"{outcome.name}: {line}" for outcome in outcomes for line in outcome.failures])
 
 

@@ -32,7 +32,7 @@ def sweep(
     from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
     from sshml.files import refuse_existing
     from sshml.plotting import sweep_figure
-    from sshml.statistics import spread
+    from sshml.statistics import Spread
     from sshml.tables import write_csv
 
     refuse_idle(method, {"shape": shape}, {"mpo": ["shape"]})
@@ -48,13 +48,13 @@ def sweep(
     with waiting(f"sweep over layer {layer}"):
         found = measure(trained, dataset.test, layer=layer_of(layer), device=device)
     write_csv(out, found.rows(trained.seeds), force)
-    smallest = found.smallest(threshold)
+    smallest = Spread.over(found.smallest(threshold))
     verb = "keep" if method == "prune" else "keeps"
-    rows = [(str(out), f"smallest {found.what} that {verb} {threshold:g}", spread(smallest))]
+    row = (str(out), f"smallest {found.what} that {verb} {threshold:g}", smallest)
     if json:
-        print_table("", ("table", "quantity", "value"), rows, json)
+        print_table("", ("table", "quantity", "value"), [row], json)
     else:
-        print(": ".join(rows[0]))
+        print(": ".join(map(str, row)))
     if plot is not None:
         save(sweep_figure(found, threshold), plot, force)
 
@@ -73,7 +73,7 @@ def select(
     from sshml.analysis import select as measure
     from sshml.compression import linear_layers
     from sshml.plotting import selection_figure
-    from sshml.statistics import spread
+    from sshml.statistics import Spread
 
     refuse_same(out, run, data)
     refuse_figure(out, force)
@@ -83,14 +83,14 @@ def select(
     with waiting("singular vectors"):
         found = measure(trained, dataset, layer_of(layer), vectors=1)
     uniform = f"uniform {2 / dataset.spec.sites:.3f}"
-    rows = [("share of |v1|² on the edge sites", spread(found.edge_share[:, 0]), uniform)]
+    rows = [("share of |v1|² on the edge sites", Spread.over(found.edge_share[:, 0]), uniform)]
     if found.view != "projector":
-        rows.insert(0, ("share of |v1|² on the mid-gap levels", spread(found.mid_gap_share[:, 0]), uniform))
-    rows.append(("overlap of v1 with the first principal component", spread(found.overlap[:, 0]), ""))
+        rows.insert(0, ("share of |v1|² on the mid-gap levels", Spread.over(found.mid_gap_share[:, 0]), uniform))
+    rows.append(("overlap of v1 with the first principal component", Spread.over(found.overlap[:, 0]), ""))
     for number, name in enumerate(linear_layers(trained.model())):
         for when, weights in (("initial", trained.initial), ("trained", trained.weights)):
             if f"{name}.weight" in weights:
-                above = spread(outliers(weights[f"{name}.weight"]))
+                above = Spread.over(outliers(weights[f"{name}.weight"]))
                 rows.append((f"values above the Marchenko-Pastur edge, layer {number}, {when}", above, ""))
     title = f"{run}, layer {layer}, view {found.view}"
     print_table(title, ("quantity", "mean ± std over seeds", "note"), rows, json)
@@ -117,7 +117,7 @@ def entanglement(
 
     from sshml.analysis import cut_report, load_weights
     from sshml.plotting import cuts_figure
-    from sshml.statistics import spread
+    from sshml.statistics import Spread
 
     if not 1 < base < math.inf:
         raise SSHMLError(f"--base is {base}; expected a number above 1.")
@@ -128,11 +128,15 @@ def entanglement(
         report = cut_report(trained, dims_of(shape), initial, shuffles)
     rows = []
     for k, top in enumerate(report.ceiling):
-        bar = "█" * round(12 * report.entropies["trained"][:, k].mean() / top) if top > 0 else ""
-        entropies = [spread(values[:, k] / math.log(base)) for values in report.entropies.values()]
-        gaussian = f"{report.mean[k] / math.log(base):.4g} ± {report.std[k] / math.log(base):.2g}"
-        ceiling = f"{top / math.log(base):.3f}"
-        rows.append((str(k + 1), *entropies, gaussian, ceiling, spread(report.outliers[:, k]), f"{bar:12}"))
+        share = float(report.entropies["trained"][:, k].mean() / top) if top > 0 else 0.0
+        entropies = [Spread.over(values[:, k] / math.log(base)) for values in report.entropies.values()]
+        gaussian = report.mean[k] / math.log(base), report.std[k] / math.log(base)
+        ceiling, above = top / math.log(base), Spread.over(report.outliers[:, k])
+        if json:
+            rows.append((k + 1, *entropies, {"mean": gaussian[0], "std": gaussian[1]}, ceiling, above, share))
+        else:
+            of_gaussian, bar = "{:.4g} ± {:.2g}".format(*gaussian), "█" * round(12 * share)
+            rows.append((k + 1, *entropies, of_gaussian, f"{ceiling:.3f}", above, f"{bar:12}"))
     unit = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
     head = ("cut", *report.entropies, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
     dims = f"{report.shape.out_dims} x {report.shape.in_dims}"

@@ -35,6 +35,8 @@ class Split:
 
         Each call reads a chunk of the file; `sshml.classifier.Stream` reads every chunk once per epoch.
         """
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            raise SSHMLError(f"sample {number!r:.60} is no number; `read` and `inputs` take slices and lists.")
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of {len(self)}")  # ends a loop over the split
         return self.__getitems__([number])[0]

@@ -3,7 +3,7 @@
 from sshml.experiments.catalogue import load, names, settings_of
 from sshml.experiments.claims import NOT_ZERO, POSITIVE, Claim, Rule, above, at_least, at_most, near
 from sshml.experiments.experiment import Experiment, Job, Result, Where
-from sshml.experiments.runner import Outcome, Plan, grouped, redraw, run
+from sshml.experiments.runner import Outcome, Plan, job_lines, redraw, run
 
 __all__ = [
     "NOT_ZERO",
@@ -19,7 +19,7 @@ __all__ = [
     "above",
     "at_least",
     "at_most",
-    "grouped",
+    "job_lines",
     "load",
     "names",
     "near",

@@ -4,7 +4,7 @@ import ast
 import dataclasses
 from pathlib import Path
 
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 from sshml.experiments.experiment import Experiment
 from sshml.jobs import load_module
 
@@ -62,10 +62,10 @@ def settings_of(experiment, full=False, changes=()):
         values[name] = _parsed(name, value, fields[name]) if isinstance(value, str) else value
     try:
         return experiment.settings(**values)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, SSHMLError):
-            raise
-        raise SSHMLError(f"the settings do not fit: {error}.") from None
+    except SSHMLError:
+        raise
+    except Exception as error:
+        raise SSHMLError(f"the settings do not fit: {one_line(error)}.") from None
 
 
 def _default(field):

@@ -71,6 +71,17 @@ class Job:
     arguments: dict
     work: float = 1.0
 
+    def __post_init__(self):
+        if not inspect.isfunction(self.own) or not isinstance(self.arguments, dict):
+            raise SSHMLError(
+                f"a job got {self.function!r:.80}; give a function of a file, and a dictionary of arguments."
+            )
+
+    @property
+    def own(self):
+        """The function itself, without what decorators have put around it."""
+        return inspect.unwrap(self.function) if callable(self.function) else None
+
     @functools.cached_property
     def needs(self):
         """{argument: job} of the jobs among the arguments."""
@@ -92,33 +103,37 @@ class Job:
             or canonical(plain(defaults[name])) != canonical(value)
         }
         given |= {name: job.inputs for name, job in self.needs.items()}
-        module = self.function.__module__
-        home = module if module.split(".")[0] == "sshml" else Path(inspect.getsourcefile(self.function)).stem
-        return {"function": f"{home}.{self.function.__qualname__}", "arguments": given}
+        module = self.own.__module__
+        home = module if module.split(".")[0] == "sshml" else Path(inspect.getsourcefile(self.own)).stem
+        return {"function": f"{home}.{self.own.__qualname__}", "arguments": given}
 
     @functools.cached_property
     def key(self):
         """Name of the job in a store: the function's name and a hash of the inputs."""
         digest = hashlib.sha256(canonical(self.inputs).encode()).hexdigest()
-        return f"{self.function.__name__}-{digest[:16]}"
+        return f"{self.own.__name__}-{digest[:16]}"
 
     @functools.cached_property
     def code(self):
         """Hash of the code of the function and of what it needs; see `fingerprint`."""
-        parts = [code_of(self.function), *(job.code for job in self.needs.values())]
-        return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+        return joined([code_of(self.function), *(job.code for job in self.needs.values())])
 
     @property
     def address(self):
         """Name of the function for another process: "module:name" or "file.py:name"."""
-        module = self.function.__module__
+        module = self.own.__module__
         is_file = module == "__main__" or getattr(sys.modules.get(module), "__spec__", None) is None
-        path = Path(inspect.getsourcefile(self.function)).resolve()
+        path = Path(inspect.getsourcefile(self.own)).resolve()
         of_file = is_file or module.startswith(f"{path.stem}_")
-        return f"{path if of_file else module}:{self.function.__qualname__}"
+        return f"{path if of_file else module}:{self.own.__qualname__}"
 
     def __hash__(self):
         return hash(self.key)
+
+
+def joined(codes):
+    """Return one code for that of a function and those of what it needs."""
+    return codes[0] if len(codes) == 1 else hashlib.sha256(" ".join(codes).encode()).hexdigest()[:16]
 
 
 def canonical(value):
@@ -136,6 +151,8 @@ def plain(value):
         return value
     if hasattr(value, "item") and getattr(value, "size", 0) == 1:  # a number of numpy
         return plain(value.item())
+    if isinstance(value, numbers.Integral):
+        return int(value)
     if isinstance(value, numbers.Real):
         return int(value) if value == value and abs(value) < 2**53 and int(value) == value else float(value)
     if isinstance(value, (list, tuple)):

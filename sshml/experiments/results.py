@@ -1,12 +1,13 @@
 """The folder of an experiment's results: tables, claims.csv, jobs.csv, figures, made from stored results of jobs."""
 
+import contextlib
 import dataclasses
 import json
-import traceback
 from pathlib import Path
 
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 from sshml.experiments.catalogue import settings_of
+from sshml.experiments.claims import Claim
 from sshml.experiments.experiment import plain
 from sshml.files import new_file
 from sshml.tables import Tables, write_csv
@@ -33,9 +34,12 @@ def refuse_other(folder, name, settings, force):
 def _settings(folder):
     try:
         known = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        return {"settings": dict(known["settings"]), "files": list(known["files"])}
+        complete = known.get("complete", True)
+        return {"settings": dict(known["settings"]), "files": list(known["files"]), "complete": complete}
+    except FileNotFoundError:
+        raise SSHMLError(f"{folder} holds no results; run the experiment first.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SSHMLError(f"{folder / SETTINGS} is missing or damaged ({error}); run the experiment.") from None
+        raise SSHMLError(f"{folder / SETTINGS} is damaged ({error}); run the experiment with --force.") from None
 
 
 def write(folder, name, experiment, settings, jobs, results, inventory):
@@ -55,9 +59,12 @@ def write(folder, name, experiment, settings, jobs, results, inventory):
     for job in jobs:
         for table, found in results.get(job.key, {}).get("tables", {}).items():
             rows.setdefault(table, []).extend(found)
-    before = set(_settings(folder)["files"]) if (folder / SETTINGS).is_file() else set()
+    before = set()
+    with contextlib.suppress(SSHMLError):  # none, or damaged
+        before = set(_settings(folder)["files"])
     tables = {f"{table}.csv": found for table, found in rows.items() if found} | {"jobs.csv": inventory}
-    _remember(folder, name, settings, before | set(tables))  # first, so that a killed run knows its own files
+    # first, so that a killed run knows its own files, and that they do not belong together
+    _remember(folder, name, settings, before | set(tables), complete=False)
     for file, found in tables.items():
         write_csv(folder / file, found, force=True)
     claims, failures, files = conclude(folder, experiment, settings, [*tables])
@@ -67,9 +74,10 @@ def write(folder, name, experiment, settings, jobs, results, inventory):
     return claims, failures
 
 
-def _remember(folder, name, settings, files):
+def _remember(folder, name, settings, files, complete=True):
     with new_file(folder / SETTINGS, force=True) as partial:
         known = {"experiment": name, "settings": plain(dataclasses.asdict(settings)), "files": sorted(files)}
+        known |= {} if complete else {"complete": False}
         partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
@@ -77,6 +85,8 @@ def redraw(folder, name, experiment):
     """Make claims and figures anew from the tables of a folder; return (rows of claims.csv, failures as lines)."""
     folder = Path(folder)
     known = _settings(folder)
+    if not known["complete"]:
+        raise SSHMLError(f"{folder} is unfinished: its tables were being written; run the same command again.")
     settings = settings_of(experiment, changes={field: _tuples(value) for field, value in known["settings"].items()})
     made = [file for file in known["files"] if file.endswith(".csv") and file != "claims.csv"]
     claims, failures, files = conclude(folder, experiment, settings, made)
@@ -93,26 +103,21 @@ def conclude(folder, experiment, settings, made):
 
     An error in a claim or a figure is a line among the failures and loses nothing else.
     """
-    tables, rows, failures, files = Tables(folder), [], [], list(made)
+    tables, rows, failures, files = Tables(folder), [], {}, list(made)
     older = {}
     for row in tables.rows("jobs"):
         if row["code"] == "older":
             for table in row["tables"].split():
                 older.setdefault(table, []).append(row["job"])
-    claims = iter(experiment.claims(tables, settings))
-    while True:
+    for number, claim in enumerate(_claims(experiment, tables, settings, failures), 1):
         tables.used.clear()
+        what = f"claim {claim.id}, {claim.statement}" if isinstance(claim, Claim) else f"claim {number}"
         try:
-            claim = next(claims, None)
-        except Exception as error:
-            failures.append(f"the claims stop: {_line(error)}")
-            break
-        if claim is None:
-            break
-        try:
+            if not isinstance(claim, Claim):
+                raise SSHMLError(f"claims(tables, settings) yields a {type(claim).__name__}; yield Claims.")
             row = claim.row()
         except Exception as error:
-            failures.append(f"claim {claim.id}, {claim.statement}: {_line(error)}")
+            failures[what] = one_line(error)
             continue
         rows.append(row | {"older": " ".join(key for table in sorted(tables.used) for key in older.get(table, ()))})
     if rows:
@@ -124,16 +129,25 @@ def conclude(folder, experiment, settings, made):
             if figure is not None:
                 files += save_figure(folder, name, figure)
         except Exception as error:
-            failures.append(f"figure {name}: {_line(error)}")
-    return rows, failures, files
+            failures[f"figure {name}"] = one_line(error)
+    return rows, grouped(failures), files
 
 
-def _line(error):
-    text = " ".join(str(error).split())
-    if isinstance(error, SSHMLError):
-        return text
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})"
+def _claims(experiment, tables, settings, failures):
+    """Yield the claims of an experiment up to the first error in making them."""
+    try:
+        yield from experiment.claims(tables, settings) or ()
+    except Exception as error:
+        failures["the claims stop"] = one_line(error)
+
+
+def grouped(failures):
+    """Return {what: error} as lines, one for each error."""
+    names = {}
+    for what, error in failures.items():
+        names.setdefault(error, []).append(what)
+    more = {error: f" and {len(found) - 1} more" if len(found) > 1 else "" for error, found in names.items()}
+    return [f"{found[0]}{more[error]}: {error}" for error, found in names.items()]
 
 
 def save_figure(folder, name, figure):

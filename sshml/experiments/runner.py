@@ -1,19 +1,25 @@
 """Run experiments: what is missing of their jobs, side by side, then tables, claims and figures."""
 
+import contextlib
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 
 from sshml import jobs as tasks
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 from sshml.experiments import results, store
 from sshml.experiments.catalogue import load, settings_of
-from sshml.experiments.experiment import Where
+from sshml.experiments.experiment import Job, Where
 
 RATES = Path(__file__).with_name("durations.json")
 """{function: seconds per unit of work}, recorded with the results of paper/; for the first estimate on a machine."""
+
+
+LOST = "its result is gone: another run with other code or settings replaced it; run the same command again"
+
+STARTING = 5.0
+"""Seconds for imports, compiled kernels and figures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +50,15 @@ class Plan:
     """
 
     def __init__(self, names, out="results", full=False, changes=(), where=None, part=None, keep=False, force=False):
-        self.out, self.store, self.where, self.keep = Path(out), Path(out) / "jobs", where or Where(), keep
-        loaded = dict(load(name) for name in names)
+        self.out, self.where, self.keep = Path(out).absolute(), where or Where(), keep
+        self.store = self.out / "jobs"
+        if self.out.exists() and not self.out.is_dir():
+            raise SSHMLError(f"{out} is a file; give the name of a folder.")
+        loaded = {}
+        for name in names:
+            short, experiment = load(name)
+            if loaded.setdefault(short, experiment) is not experiment:
+                raise SSHMLError(f"two experiments have the name {short}; their results would replace each other.")
         changes, known = dict(changes), set()
         self.parts = {}
         for name, experiment in loaded.items():
@@ -54,7 +67,7 @@ class Plan:
             own = {field: value for field, value in changes.items() if field in fields or len(loaded) == 1}
             settings = settings_of(experiment, full, own)
             results.refuse_other(self.out / name, name, settings, force)
-            self.parts[name] = experiment, settings, list({job.key: job for job in experiment.jobs(settings)}.values())
+            self.parts[name] = experiment, settings, _jobs_of(name, experiment, settings)
         if unknown := set(changes) - known:
             raise SSHMLError(f"no experiment here has the settings {', '.join(sorted(unknown))}.")
         self.jobs, self.missing = {}, []
@@ -62,6 +75,7 @@ class Plan:
             if part is None or number % part[1] == part[0] - 1:
                 self._add(job)
         rates = json.loads(RATES.read_text(encoding="utf-8"))["rates"] | store.recorded(self.store)
+        self.is_known = all(job.inputs["function"] in rates for job in self.missing)
         self.seconds = {job.key: job.work * rates.get(job.inputs["function"], 1.0) for job in self.missing}
 
     def _add(self, job):
@@ -82,8 +96,10 @@ class Plan:
         return max(1, min(tasks.cores(), len(self.missing), 16))
 
     def estimate(self, workers):
-        """Return about how many seconds the missing jobs take, from what earlier ones took."""
-        return max([0.0, sum(self.seconds.values()) / workers, *self._ways().values()])
+        """Return about how many seconds the missing jobs take, from what earlier ones took; None if unknown."""
+        if not self.is_known:
+            return None
+        return STARTING + max([0.0, sum(self.seconds.values()) / workers, *self._ways().values()])
 
     def _ways(self):
         """Return {key: seconds from the start of a job to the end of all that needs it}."""
@@ -129,18 +145,20 @@ class Plan:
         return failed
 
     def _keep_trace(self, key, error):
-        if error.trace and not error.ours and os.access(self.store, os.W_OK):
-            (self.store / key).mkdir(exist_ok=True)
-            (self.store / key / "error.txt").write_text(error.trace, encoding="utf-8")
+        if error.trace and not error.ours:
+            with contextlib.suppress(OSError):  # the error is told anyway
+                (self.store / key).mkdir(exist_ok=True)
+                (self.store / key / "error.txt").write_text(error.trace, encoding="utf-8")
 
-    def conclude(self, failed=()):
+    def conclude(self, failed=None):
         """Write tables, claims and figures of every experiment; return the `Outcome`s."""
-        outcomes = []
+        outcomes, failed = [], failed or {}
         for name, (experiment, settings, found) in self.parts.items():
             everything = list(dict.fromkeys([*(need for job in found for need in _needed(job)), *found]))
             known = {job.key: made for job in found if (made := store.read(self.store, job, self.keep))}
             inventory = store.inventory(self.store, everything, self.keep)
-            lines = grouped({job.key: failed[job.key] for job in everything if job.key in failed})
+            lost = {job.key: LOST for job in found if job.key not in known and job.key not in failed}
+            lines = job_lines(lost | {job.key: failed[job.key] for job in everything if job.key in failed})
             if not known:
                 outcomes.append(Outcome(name, self.out / name, [], lines or ["no job is done."]))
                 continue
@@ -149,15 +167,21 @@ class Plan:
         return outcomes
 
 
-def grouped(failed):
+def _jobs_of(name, experiment, settings):
+    """Return the jobs of an experiment, equal ones once."""
+    try:
+        found = list(experiment.jobs(settings))
+        if wrong := [job for job in found if not isinstance(job, Job)]:
+            raise SSHMLError(f"jobs(settings) yields a {type(wrong[0]).__name__}; yield Jobs.")
+        return list({job.key: job for job in found}.values())
+    except Exception as error:
+        raise SSHMLError(f"the jobs of {name} cannot be told: {one_line(error)}") from error
+
+
+def job_lines(failed):
     """Return {key: error} of jobs as lines, one for each error; those that needed a failed one are only counted."""
-    lines, keys = [], {}
-    for key, error in failed.items():
-        keys.setdefault("needs" if error.startswith("needs ") else error, []).append(key)
-    waited = keys.pop("needs", [])
-    for error, found in keys.items():
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        lines.append(f"job {found[0]}{more}: {error}")
+    waited = [key for key, error in failed.items() if error.startswith("needs ")]
+    lines = results.grouped({f"job {key}": error for key, error in failed.items() if key not in waited})
     return lines + ([f"{len(waited)} jobs that need them were left out"] if waited else [])
 
 

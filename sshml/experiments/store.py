@@ -6,6 +6,7 @@ own folder meanwhile, which outlives a kill; `done`, the same when it is complet
 
 import json
 import platform
+import re
 import shutil
 import sys
 import time
@@ -13,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sshml.errors import SSHMLError
-from sshml.experiments.experiment import Result, Where, canonical
+from sshml.experiments.experiment import Result, Where, canonical, joined
 from sshml.experiments.fingerprint import code_of
 from sshml.files import disk_errors, locked, new_file
 from sshml.hdf5 import crc32
@@ -52,7 +53,7 @@ def recorded(store):
     """Return {function: median seconds per unit of work} of all results in a store."""
     rates = {}
     for folder in Path(store).glob("*/done"):
-        if (known := _read(folder)) and not known["resumed"]:
+        if (known := _read(folder)) and not known["resumed"] and known["work"] > 0:
             rates.setdefault(known["function"], []).append(known["seconds"] / known["work"])
     return {function: sorted(found)[len(found) // 2] for function, found in rates.items()}
 
@@ -95,11 +96,21 @@ def perform(store, key, address, inputs, work, arguments, needs, codes, where, k
         _settle(folder)
         if is_there():
             return "there"
+        known_needs = {name: _needed(Path(store) / need / "done") for name, need in needs.items()}
+        given = {
+            name: Result(known["tables"], Path(store) / needs[name] / "done") for name, known in known_needs.items()
+        }
+        code = joined([own, *(known["code"] for known in known_needs.values())])  # that of what it is made from
         resumed = _prepare(folder / "work", code)
-        given = {name: _result(Path(store), need) for name, need in needs.items()}
         place = Where(**where, folder=folder / "work", progress=report or (lambda done, total: None))
         start = time.perf_counter()
-        made = function(place, **arguments, **given)
+        try:
+            made = function(place, **arguments, **given)
+        except SSHMLError as error:
+            if not resumed or str(folder / "work") not in str(error):
+                raise
+            shutil.rmtree(folder / "work")  # what an interrupted one left there is damaged
+            resumed, made = _prepare(folder / "work", code), function(place, **arguments, **given)
         known = {
             "format": FORMAT,
             "version": VERSION,
@@ -109,13 +120,45 @@ def perform(store, key, address, inputs, work, arguments, needs, codes, where, k
             "seconds": round(time.perf_counter() - start, 3),
             "resumed": resumed,
             **surroundings(where["device"]),
-            "tables": {name: list(rows) for name, rows in (made or {}).items()},
+            "tables": checked_tables(made),
         }
-        known = json.loads(json.dumps(known, default=_number))
         with new_file(folder / "work" / "result.json", force=True) as partial:
             partial.write_text(json.dumps(known | {"crc32": _checksum(known)}, indent=1), encoding="utf-8")
         _settle(folder)
     return "made"
+
+
+def checked_tables(made):
+    """Return what a job made as {table: list of rows} of plain data.
+
+    Raises:
+        SSHMLError: no such dictionary, a name that makes no file, rows that are no dictionaries of numbers and texts.
+    """
+    if not isinstance(made, dict):
+        raise SSHMLError(f"a job returned a {type(made).__name__}; return a dictionary of tables, {{name: rows}}.")
+    found = {}
+    for name, rows in made.items():
+        if not isinstance(name, str) or not TABLE.fullmatch(name) or name in ("claims", "jobs"):
+            raise SSHMLError(f"a table is named {name!r:.60}; use letters, digits, _ and -, and not claims or jobs.")
+        found[name] = [_row(row, name) for row in rows]
+    return found
+
+
+TABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def _row(row, table):
+    if not isinstance(row, dict) or not all(isinstance(key, str) for key in row):
+        raise SSHMLError(f"table {table} holds {row!r:.60}, no row; give dictionaries {{column: number or text}}.")
+    return {key: _cell(value, table) for key, value in row.items()}
+
+
+def _cell(value, table):
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:
+        value = value.item()
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise SSHMLError(f"table {table} holds a {type(value).__name__}; give numbers and texts.")
 
 
 def _settle(folder):
@@ -139,18 +182,12 @@ def _prepare(folder, code):
     return False
 
 
-def _result(store, key):
-    folder = store / key / "done"
+def _needed(folder):
+    """Return the result.json of a job that another needs."""
     known = _read(folder)
     if known is None:
         raise SSHMLError(f"{folder} is missing or damaged; run the same command again.")
-    return Result(known["tables"], folder)
-
-
-def _number(value):
-    if hasattr(value, "item"):
-        return value.item()
-    raise SSHMLError(f"a table holds a {type(value).__name__}; give numbers and texts.")
+    return known
 
 
 def surroundings(device):
@@ -186,6 +223,6 @@ def inventory(store, jobs, keep=False):
             "sshml": known["versions"]["sshml"],
             "torch": known["versions"]["torch"],
             "date": known["date"],
-            "arguments": canonical(known["arguments"]),
+            "arguments": canonical(known["arguments"])[:1000],
         })  # fmt: skip
     return rows

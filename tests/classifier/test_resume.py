@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import subprocess
@@ -153,9 +154,9 @@ def test_streams_go_on_with_the_epoch_that_is_due(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"training": TrainingSpec(epochs=6)}, "training differ"),
+        ({"training": dataclasses.replace(TRAINING, epochs=6)}, r"\(epochs differ"),
         ({"seeds": [0, 2]}, "initial weights, seeds differ"),
-        ({"factory": lambda: MLP((64, 8, 2))}, "initial weights differ"),
+        ({"factory": lambda: MLP((64, 8, 2))}, "initial weights, network differ"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path, change, words):
@@ -163,9 +164,49 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path, change, wor
     fit(train=data, valid=data, **arguments, checkpoint=tmp_path / "a.h5")
     with pytest.raises(SSHMLError, match=words):
         fit(train=data, valid=data, **arguments | change, checkpoint=tmp_path / "a.h5")
-    data.inputs[0] += 1
-    with pytest.raises(SSHMLError, match="data differ"):
-        fit(train=data, valid=data, **arguments, checkpoint=tmp_path / "a.h5")
+
+
+def test_a_checkpoint_of_other_data_or_another_network_is_refused(data, tmp_path):
+    arguments = {"factory": NETWORKS["batched"], "training": TRAINING, "seeds": 2, "checkpoint": tmp_path / "a.h5"}
+    fit(train=data, valid=data, **arguments)
+    other = SimpleNamespace(inputs=data.inputs.copy(), labels=data.labels)
+    other.inputs[-1] += 1
+    flipped = SimpleNamespace(inputs=data.inputs, labels=1 - data.labels)
+    for train, valid, words in (
+        (other, data, "training data"),
+        (flipped, data, "training data"),
+        (data, other, "validation data"),
+        (data, flipped, "validation data"),
+    ):
+        with pytest.raises(SSHMLError, match=rf"\({words} differ"):
+            fit(train=train, valid=valid, **arguments)
+    with pytest.raises(SSHMLError, match=r"\(network differ"):
+        fit(train=data, valid=data, **arguments | {"factory": lambda: MLP((64, 16, 2), "tanh")})
+
+
+def test_streams_in_another_order_are_other_data(dataset, tmp_path):
+    arguments = {"valid": dataset.valid, "training": TrainingSpec(1), "seeds": 1, "checkpoint": tmp_path / "a.h5"}
+    fit(NETWORKS["batched"], Stream(dataset.train), **arguments)
+    with pytest.raises(SSHMLError, match="training data differ"):
+        fit(NETWORKS["batched"], Stream(dataset.train, seed=1), **arguments)
+
+
+def test_buffers_outside_of_the_state_are_kept_too(data, tmp_path):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(64, 2)
+            self.register_buffer("steps", torch.zeros(()), persistent=False)
+
+        def forward(self, x):
+            if self.training:
+                self.steps += 1
+            return self.linear(x.flatten(1)) * (1 + self.steps / 100)
+
+    expected = fit(Counting, data, data, TRAINING, 1)
+    with pytest.raises(Stop):
+        fit(Counting, data, data, TRAINING, 1, on_epoch=stopping_at(3), checkpoint=tmp_path / "a.h5")
+    same(expected, fit(Counting, data, data, TRAINING, 1, checkpoint=tmp_path / "a.h5"))
 
 
 def test_a_damaged_checkpoint_is_refused(data, tmp_path):

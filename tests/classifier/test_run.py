@@ -44,6 +44,14 @@ def test_other_modules_in_the_place_of_the_members(run, dataset):
         run.with_models(small[:2])
     with pytest.raises(SSHMLError, match="one architecture"):
         run.with_models([*small[:2], run.model(2)])
+    tanh = MLP((64, 12, 6, 2), "tanh")
+    with pytest.raises(SSHMLError, match="one architecture"):
+        run.with_models([*run.models()[:2], tanh])
+    with pytest.raises(SSHMLError, match="no initial weights"):
+        found.model(initial=True)
+    for member in (None, True):
+        with pytest.raises(SSHMLError, match="give a number"):
+            run[member]
 
 
 def test_members_of_anything(run):

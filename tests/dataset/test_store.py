@@ -144,6 +144,8 @@ def test_samples_one_by_one(whole):
     assert len(list(split)) == 12
     with pytest.raises(IndexError):
         split[12]
+    with pytest.raises(SSHMLError, match="take slices"):
+        split[1:3]
 
 
 def test_w_over_v(whole):

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -31,6 +32,18 @@ def test_equal_inputs_have_one_key():
     assert key(x=(1, 2)) == key(x=[1, 2.0])
     assert key(x={"a": 1, "b": 2}) == key(x={"b": 2, "a": 1})
     assert len({key(x=value) for value in (1, True, "1", 1.5, None, [1], {"1": 1})}) == 7
+
+
+def test_large_integers_are_kept_apart():
+    assert len({key(x=2**60 + n) for n in range(4)}) == 4
+    assert Job(measure, {"x": 2**63 + 1}).plain == {"x": 2**63 + 1}
+    assert key(x=10**400) != key(x=10**400 + 1)
+
+
+@pytest.mark.parametrize("function", [functools.partial(measure, x=1), print, "measure", None, type])
+def test_only_functions_of_a_file(function):
+    with pytest.raises(SSHMLError, match="give a function of a file"):
+        Job(function, {})
 
 
 def test_arguments_at_their_default_do_not_count():

@@ -59,7 +59,7 @@ def code(tmp_path, monkeypatch):
             texts = {name: text.replace(old, new) for name, text in texts.items()}
         for name, text in texts.items():
             (folder / name).write_text(text)
-        fingerprint._path.cache_clear()
+        fingerprint._found.cache_clear()
         with monkeypatch.context() as own:
             own.syspath_prepend(str(folder))
             own.delitem(sys.modules, "helper", raising=False)
@@ -97,6 +97,112 @@ def test_what_is_no_code_of_the_job(code, change):
 )
 def test_what_is(code, change):
     assert code(change) != code()
+
+
+MAIN = """
+{imports}
+def job(where):
+    return {{"t": [{{"y": {value}}}]}}
+{after}
+"""
+CASES = {
+    "a relative import": ("from lib import value", "value()", {"lib/__init__": "from .core import value"}, "lib/core"),
+    "a star": ("from helper import *", "value()", {}, "helper"),
+    "a star in a package": ("import lib", "lib.value()", {"lib/__init__": "from lib.core import *"}, "lib/core"),
+    "no __init__": ("import lib.helper", "lib.helper.value()", {}, "lib/helper"),
+    "no __init__, from": ("from lib import helper", "helper.value()", {}, "lib/helper"),
+    "within try": (
+        "try:\n    from helper import value\nexcept ImportError:\n    value = None",
+        "value()",
+        {},
+        "helper",
+    ),
+    "within with": (
+        "import contextlib\nwith contextlib.suppress(ImportError):\n    from helper import value",
+        "value()",
+        {},
+        "helper",
+    ),
+    "bound again": ("from helper import value\nvalue = value", "value()", {}, "helper"),
+    "as a whole and in part": ("import helper", 'getattr(helper, "value")() + helper.K', {}, "helper"),
+    "a decorator": ("from helper import value", "value()", {}, "helper"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_helpers_in_every_way(tmp_path, monkeypatch, case):
+    imports, value, files, changed = CASES[case]
+    found = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        (folder / "lib").mkdir(parents=True)
+        for name, text in files.items():
+            (folder / f"{name}.py").write_text(text)
+        (folder / f"{changed}.py").write_text(f"K = 1\ndef value():\n    return {number}\n")
+        (folder / "own.py").write_text(MAIN.format(imports=imports, value=value, after=""))
+        with monkeypatch.context() as own:
+            own.syspath_prepend(str(folder))
+            for name in [name for name in sys.modules if name.partition(".")[0] in ("lib", "helper")]:
+                own.delitem(sys.modules, name)
+            fingerprint._found.cache_clear()
+            module = load_module(str(folder / "own.py"))
+            assert module.job(None)["t"][0]["y"] in (number, number + 1)
+            found.append(code_of(module.job))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("imports", "value", "after"),
+    [
+        ("T = {}\nfor n in range(3):\n    T[n] = n * CHANGE", "T[2]", ""),
+        ("T = {}\n_ = [T.update({n: CHANGE}) for n in range(3)]", "T[2]", ""),
+        ("T = {}\nx = T.setdefault('a', CHANGE)", "T['a']", ""),
+        ("T = {}\nif True:\n    y = 3\n    T['a'] = CHANGE", "T['a']", ""),
+        ("T = {}\ndef known(f):\n    T['f'] = f\n    return f", "T['f']()", "@known\ndef g():\n    return CHANGE"),
+        (
+            "import functools\n@functools.singledispatch\ndef f(x):\n    return 0",
+            "f(1)",
+            "@f.register\ndef _(x: int):\n    return CHANGE",
+        ),
+        ("import functools\n@functools.lru_cache\ndef f():\n    return CHANGE", "f()", ""),
+        ("if __name__ != '__main__':\n    K = CHANGE", "K", ""),
+    ],
+)
+def test_what_a_file_does_beside_definitions(tmp_path, imports, value, after):
+    codes = []
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / "own.py"
+        path.write_text(MAIN.format(imports=imports, value=value, after=after).replace("CHANGE", str(number)))
+        module = load_module(str(path))
+        assert module.job(None)["t"][0]["y"] in (number, 2 * number)
+        codes.append(code_of(module.job))
+    assert codes[0] != codes[1]
+
+
+def test_decorators_of_others_do_not_hide_a_job(tmp_path):
+    (tmp_path / "own.py").write_text("import torch\n@torch.no_grad()\ndef job(where):\n    return {'t': []}\n")
+    first = code_of(load_module(str(tmp_path / "own.py")).job)
+    (tmp_path / "own.py").write_text("import torch\n@torch.no_grad()\ndef job(where):\n    return {'u': []}\n")
+    assert code_of(load_module(str(tmp_path / "own.py")).job) != first
+
+
+def test_through_a_link_and_past_what_is_installed(tmp_path, monkeypatch):
+    """Helpers count also where the folder has another name; a virtual environment in the folder does not."""
+    packages = tmp_path / "real" / "venv" / "lib" / "site-packages" / "thing"
+    packages.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "own.py").write_text("import helper, thing\ndef job(where):\n    return helper.K + thing.K\n")
+    codes = []
+    monkeypatch.syspath_prepend(str(tmp_path / "link"))
+    monkeypatch.syspath_prepend(str(packages.parent))
+    for k, installed in ((1, 1), (1, 2), (2, 2)):
+        (tmp_path / "real" / "helper.py").write_text(f"K = {k}\n")
+        (packages / "__init__.py").write_text(f"K = {installed}\n")
+        for name in ("helper", "thing"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        codes.append(code_of(load_module(str(tmp_path / "link" / "own.py")).job))
+    assert codes[0] == codes[1] != codes[2]
 
 
 def reached(function):

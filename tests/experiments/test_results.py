@@ -37,7 +37,7 @@ def test_whose_a_folder_is(tmp_path):
         refuse_other(tmp_path / "empty", "x", Settings(size=4), force=False)
     refuse_other(tmp_path / "empty", "x", Settings(size=4), force=True)
     settings.write_text("{")
-    with pytest.raises(SSHMLError, match="damaged"):
+    with pytest.raises(SSHMLError, match="is damaged"):
         refuse_other(tmp_path / "empty", "x", Settings(), force=False)
 
 
@@ -57,3 +57,19 @@ def test_claims_after_a_wrong_statement_are_lost_but_said(tmp_path):
     assert len(failures) == 1
     assert failures[0].startswith("the claims stop: KeyError")
     assert files == ["t.csv", "claims.csv"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "count", "words"),
+    [
+        (lambda tables, settings: None, 0, []),
+        (lambda tables, settings: 1 / 0, 0, ["the claims stop: ZeroDivisionError"]),
+        (lambda tables, settings: [None, Claim("A", "a", [1.0]), "B"], 1, ["claim 1: ", "claim 3: "]),
+    ],
+)
+def test_claims_of_every_kind(tmp_path, claims, count, words):
+    write_csv(tmp_path / "jobs.csv", [{"job": "a-1", "tables": "t", "code": "same"}])
+    rows, failures, _ = conclude(tmp_path, Experiment(Settings, None, claims), Settings(), [])
+    assert len(rows) == count
+    assert len(failures) == len(words)
+    assert all(line.startswith(word) for line, word in zip(failures, words, strict=True))

@@ -12,7 +12,7 @@ import pytest
 
 from sshml.errors import SSHMLError
 from sshml.experiments import Plan, redraw, run
-from sshml.experiments.runner import RATES, grouped
+from sshml.experiments.runner import RATES, STARTING, job_lines
 from sshml.tables import read_csv
 
 SOURCE = '''
@@ -148,6 +148,7 @@ def test_an_error_loses_nothing_else(file, tmp_path):
     text = "\n".join(found.failures)
     assert "ZeroDivisionError: by zero" in text
     assert "and 1 more: no images here" in text
+    assert "ZeroDivisionError: by zero (own.py:" in text
     assert "claim A, wrong: ZeroDivisionError: division by zero (own.py:" in text
     assert "claim B, total 1: table totals has no row with n = 1" in text
     assert "figure wrong: TypeError" in text
@@ -231,14 +232,15 @@ def test_what_a_finished_job_needed_is_not_made_again(file, tmp_path):
 def test_an_estimate_before_and_a_bar_meanwhile(file, tmp_path):
     out, seen = tmp_path / "out", []
     plan = Plan([file], out, changes={"seconds": 0.05})
-    assert plan.estimate(1) == pytest.approx(12.0)  # nothing is recorded yet: a second each
-    assert plan.estimate(100) == pytest.approx(2.0)  # a number, then its total
+    assert plan.estimate(1) is None  # nothing is recorded yet
     plan.run(report=lambda *now: seen.append(now))
     assert seen[0][:2] == (0, 12)
     assert seen[-1][:2] == (12, 12)
     assert all(before[2] <= after[2] + 1e-9 for before, after in itertools.pairwise(seen))
     later = Plan([file], out, changes={"seconds": 0.06})
-    assert 0.3 < later.estimate(1) < 6
+    assert 0.3 < later.estimate(1) - STARTING < 6
+    one, two = later.estimate(10**6) - STARTING, max(later.seconds.values())
+    assert two < one <= 2 * two  # a number, then its total
 
 
 def test_recorded_rates_are_of_functions_that_are_there():
@@ -252,7 +254,7 @@ def test_recorded_rates_are_of_functions_that_are_there():
 def test_lines_for_failures():
     failed = {"a-1": "no images", "a-2": "no images", "b-1": "by zero", "c-1": "needs a-1, which failed"}
     lines = ["job a-1 and 1 more: no images", "job b-1: by zero", "1 jobs that need them were left out"]
-    assert grouped(failed) == lines
+    assert job_lines(failed) == lines
 
 
 KILLS = """
@@ -309,6 +311,68 @@ def test_killed_at_random_moments_the_tables_are_those_of_an_undisturbed_run(fil
         assert tables_of(tmp_path / name) == expected
         left = [p.name for p in (tmp_path / name / "jobs").glob("*/*") if p.name not in (".lock", "done")]
         assert left == []
+
+
+def test_a_result_that_another_run_replaced_is_a_failure(file, tmp_path):
+    """Two runs of different code on one store: rows that are gone are said, not dropped."""
+    out = tmp_path / "out"
+    plan = Plan([file], out)
+    assert plan.run() == {}
+    (tmp_path / "new").mkdir()
+    later = tmp_path / "new" / "own.py"
+    later.write_text(SOURCE.replace("n * n + seed / 7", "n * n + seed / 8"))
+    run(later, tmp_path / "out", {"count": 1}, force=True)
+    outcome = plan.conclude()[0]
+    assert "its result is gone" in "\n".join(outcome.failures)
+
+
+def test_two_files_of_one_name_do_not_hide_each_other(file, tmp_path):
+    (tmp_path / "else").mkdir()
+    shutil.copy(file, tmp_path / "else" / "own.py")
+    with pytest.raises(SSHMLError, match="two experiments have the name own"):
+        Plan([file, tmp_path / "else" / "own.py"], tmp_path / "out")
+    shutil.copy(file, tmp_path / "jobs.py")
+    with pytest.raises(SSHMLError, match="give it another name"):
+        Plan([tmp_path / "jobs.py"], tmp_path / "out")
+
+
+def test_equal_jobs_are_one(file, tmp_path):
+    file.write_text(SOURCE.replace("        yield first\n", "        yield first\n        yield first\n"))
+    assert run(file, tmp_path / "out").failures == []
+    assert len(read_csv(tmp_path / "out" / "own" / "numbers.csv")) == 18
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "    for n in range(settings.count):\n        first",
+            "    1 / 0\n    for n in range(0):\n        first",
+            "cannot be told",
+        ),
+        ("        yield first\n", "        yield 3\n", "yields a int; yield Jobs"),
+    ],
+)
+def test_jobs_that_cannot_be_told(file, tmp_path, old, new, words):
+    assert old in SOURCE
+    file.write_text(SOURCE.replace(old, new))
+    with pytest.raises(SSHMLError, match=words):
+        Plan([file], tmp_path / "out")
+
+
+def test_unfinished_tables_are_not_drawn(file, tmp_path):
+    out = tmp_path / "out"
+    run(file, out)
+    settings = out / "own" / "settings.json"
+    known = json.loads(settings.read_text())
+    settings.write_text(json.dumps(known | {"complete": False}))
+    with pytest.raises(SSHMLError, match="is unfinished"):
+        redraw(file, out)
+    settings.write_text("garbage")
+    with pytest.raises(SSHMLError, match="damaged"):
+        run(file, out)
+    assert run(file, out, force=True).failures == []
+    assert redraw(file, out).failures == []
 
 
 def test_two_runners_on_one_store_do_no_job_twice(file, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from sshml.errors import SSHMLError
 from sshml.experiments import Where, store
 from sshml.experiments.experiment import Job
-from sshml.experiments.store import inventory, perform, read, recorded, surroundings, task
+from sshml.experiments.store import checked_tables, inventory, perform, read, recorded, surroundings, task
 from sshml.files import locked
 from sshml.jobs import LATER, load_module
 
@@ -163,7 +163,7 @@ def test_numbers_of_numpy_and_nothing_else_in_tables(module, tmp_path, monkeypat
     assert known["tables"]["t"] == [{"a": 0.5, "b": 3}]
     shutil.rmtree(tmp_path / job.key)
     monkeypatch.setattr(module, "measure", lambda where, x: {"t": [{"a": object()}]})
-    with pytest.raises(SSHMLError, match="a table holds a object"):
+    with pytest.raises(SSHMLError, match="holds a object"):
         perform(**arguments)
 
 
@@ -175,3 +175,72 @@ def test_what_stands_beside_a_result(module, tmp_path):
     assert known["device"] == "cpu"
     assert known["seconds"] >= 0
     assert recorded(tmp_path) == {"own.measure": known["seconds"] / 4}
+
+
+def test_what_is_made_of_an_older_result_is_older(module, tmp_path):
+    """`--keep` may give a job an old result of what it needs: it is made again when that is."""
+    make(tmp_path, Job(module.measure, {"x": 3}))
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "own.py").write_text(SOURCE.replace("x / 3", "x / 4"))
+    new = load_module(str(tmp_path / "new" / "own.py"))
+    first = Job(new.measure, {"x": 3})
+    after = Job(new.use, {"first": first, "factor": 1})
+    make(tmp_path, after, keep=True)
+    assert read(tmp_path, after, keep=True)["tables"]["used"][0]["z"] == 1
+    assert read(tmp_path, after) is None
+    assert [row["code"] for row in inventory(tmp_path, [after], keep=True)] == ["older"]
+    make(tmp_path, first)
+    make(tmp_path, after)
+    assert read(tmp_path, after)["tables"]["used"][0]["z"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (None, "returned a NoneType"),
+        ([1], "returned a list"),
+        ({"claims": []}, "a table is named 'claims'"),
+        ({"jobs": []}, "a table is named 'jobs'"),
+        ({"../out": []}, "a table is named"),
+        ({"a table": []}, "a table is named"),
+        ({"x" * 300: []}, "a table is named"),
+        ({1: []}, "a table is named 1"),
+        ({"t": [[1, 2]]}, "no row"),
+        ({"t": {"y": 1}}, "no row"),
+        ({"t": [{1: 2}]}, "no row"),
+        ({"t": [{"a": {"b": 1}}]}, "a table holds a dict|holds a dict"),
+        ({"t": [{"a": np.zeros(2)}]}, "holds a ndarray"),
+    ],
+)
+def test_what_is_no_result(made, words):
+    with pytest.raises(SSHMLError, match=words):
+        checked_tables(made)
+
+
+def test_rows_may_be_made_late():
+    assert checked_tables({"t": ({"n": np.int64(n), "x": np.nan} for n in range(2))})["t"][1]["n"] == 1
+
+
+def test_a_job_without_work_spoils_no_estimate(module, tmp_path):
+    make(tmp_path, Job(module.measure, {"x": 1}, work=0))
+    assert recorded(tmp_path) == {}
+
+
+def test_a_damaged_leftover_is_made_anew(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from sshml.errors import SSHMLError\n"
+        "def measure(where, x):\n"
+        "    left = where.folder / 'state'\n"
+        "    if left.exists():\n"
+        "        raise SSHMLError(f'{left} is damaged')\n"
+        "    left.write_text('half')\n"
+        "    if not (where.folder.parent.parent / 'second').exists():\n"
+        "        (where.folder.parent.parent / 'second').touch()\n"
+        "        raise KeyboardInterrupt\n"
+        "    return {'t': [{'x': x}]}\n"
+    )
+    job = Job(load_module(str(tmp_path / "own.py")).measure, {"x": 1})
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, job)
+    assert make(tmp_path, job) == "made"
+    assert read(tmp_path, job)["tables"]["t"] == [{"x": 1}]

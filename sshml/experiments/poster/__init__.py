@@ -7,7 +7,9 @@ wavefunctions; every gauge and view is measured here, random signs in the headli
 
 import dataclasses
 
-from sshml.classifier import TrainingSpec
+import torch
+
+from sshml.classifier import MLP, TrainingSpec
 from sshml.dataset import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.experiments import Experiment, Job
@@ -41,10 +43,15 @@ class Settings:
     def __post_init__(self):
         if self.seeds < 2:
             raise SSHMLError(f"seeds is {self.seeds}; error bars need at least 2.")
-        if not self.hidden or unknown(self.views):
-            raise SSHMLError(f"views are {self.views} and hidden {self.hidden}; choose among {', '.join(VIEWS)}.")
-        self.chains("random")
+        if not self.views or set(self.views) - set(VIEWS):
+            raise SSHMLError(f"views are {self.views}; choose among {', '.join(VIEWS)}.")
+        if not self.hidden or self.hidden[0] < 4:
+            raise SSHMLError(f"hidden is {self.hidden}; give one width or more, the first at least 4, as in 128,64.")
         self.training("random")
+        for strength in (0.0, *self.disorder):
+            self.chains("random", strength)
+        with torch.device("meta"):
+            MLP(((2 * self.cells) ** 2, *self.hidden, 2), self.activation)
 
     def chains(self, gauge, strength=0.0):
         """Return the `DatasetSpec` of a gauge and a strength of disorder."""
@@ -61,11 +68,6 @@ class Settings:
         """Whether chains and network are those of the poster."""
         own = (self.cells, tuple(self.hidden), self.activation, self.v, self.w, self.weight_decay)
         return own == (8, (128, 64), "relu", "0:1", "0:1", 0.0)
-
-
-def unknown(views):
-    """Return the names that are no view."""
-    return set(views) - set(VIEWS)
 
 
 def jobs(settings):

@@ -59,11 +59,11 @@ def poster_claims(tables, settings):
         if name != "projector":
             yield Claim(
                 "P4", f"share of v1 on the two mid-gap levels, uniform {1 / settings.cells:g} ({name})",
-                _of(mid_gap_shares, tables, name), source, "selects the 'important' elements",
+                _of(mid_gap_shares, tables, name), **said(None, "selects the 'important' elements"),
             )  # fmt: skip
     for name in settings.views:
         yield Claim("accuracy", f"test accuracy ({name})", _of(accuracies, tables, name))
-    for layer in range(1, len(settings.hidden) + 1):
+    for layer in range(1, len(settings.hidden) + 1) if "random" in settings.views else ():
         for when in ("initial", "trained"):
             yield Claim(
                 "spectrum", f"singular values of layer {layer} above the Marchenko-Pastur edge, {when} (random)",

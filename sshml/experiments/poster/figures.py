@@ -28,9 +28,14 @@ def _shown(settings, names=TITLES):
     return {view: TITLES[view] for view in names if view in settings.views}
 
 
+def _pair(settings):
+    """Return {view: title} of the two views that are compared."""
+    return _shown(settings, ("random", "density")) or dict(list(_shown(settings).items())[:2])
+
+
 def _fig1(tables, settings):
     figure, axes = new_figure(1, 2, width=5)
-    for row, (view, style) in enumerate(zip(_shown(settings, ("random", "density")), ("-", "--"), strict=False)):
+    for row, (view, style) in enumerate(zip(_pair(settings), ("-", "--"), strict=False)):
         for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights")):
             sizes, stored, accuracy = compression(tables, view, method)
             for ax, x in zip(axes[0], (sizes / sizes[-1], stored / 1024), strict=True):
@@ -148,7 +153,7 @@ def _fig5(tables, settings):
 
 
 def _mpo_and_svd(ax, tables, settings, dense):
-    for view, color in zip(_shown(settings, ("random", "density")), COLORS, strict=False):
+    for view, color in zip(_pair(settings), COLORS, strict=False):
         _, stored, accuracy = compression(tables, view, "svd")
         plot_band(ax, stored / 4, *band(accuracy), f"SVD, {TITLES[view]}", color, linestyle="--")
         _, numbers, accuracy = pivot(tables.columns("fig5_accuracy", view=view), "seed", "numbers", "accuracy")
@@ -170,7 +175,8 @@ def _vectors(ax, tables, settings):
     ax.set_xscale("log")
     ax.set_xlabel("singular value of layer 1")
     ax.set_ylabel("entropy of its right vector,\nlevel | site (nats)")
-    ax.legend(fontsize=7, markerscale=4, loc="lower left")
+    if ax.lines:
+        ax.legend(fontsize=7, markerscale=4, loc="lower left")
 
 
 def _disorder(left, right, tables, settings, cuts):

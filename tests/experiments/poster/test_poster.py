@@ -73,6 +73,13 @@ def test_other_chains_and_networks_without_editing_a_file(reproduced):
     assert found.tables.columns("fig1", view="abs", method="svd")["size"].max() == 20
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_view_alone(reproduced):
+    sizes = {"seeds": 2, "epochs": 2, "train": 300, "valid": 50, "test": 100, "disorder": ()}
+    found = reproduced("poster", hidden=(12, 6), views=("abs",), **sizes)
+    assert found.failures == []
+
+
 def test_another_depth_has_no_second_figure(reproduced):
     sizes = {"seeds": 2, "epochs": 1, "train": 300, "valid": 50, "test": 100, "disorder": (), "views": ("random",)}
     found = reproduced("poster", hidden=(12,), **sizes)
