@@ -129,7 +129,8 @@ def load_module(name):
     path = Path(name).resolve()
     if not path.is_file():
         raise SSHMLError(f"{name} does not exist or is not a file.")
-    known = f"{path.stem}_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:8]}"
+    source = path.read_bytes()
+    known = f"{path.stem}_{hashlib.sha256(str(path).encode() + source).hexdigest()[:8]}"
     with _loading:  # threads of a Dask worker load a file once
         now, before = _beside(path.parent), _helpers.get(known, {})
         if known in sys.modules:
@@ -144,7 +145,9 @@ def load_module(name):
         spec = importlib.util.spec_from_file_location(known, path)
         sys.modules[known] = module = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(module)
+            exec(
+                compile(source, path, "exec"), module.__dict__
+            )  # not the loader's, whose cache knows whole seconds only
         except (Exception, SystemExit) as error:
             del sys.modules[known]
             raise SSHMLError(f"{name} could not be run: {one_line(error)}.") from error

@@ -21,6 +21,7 @@ def main():
     """Serve until standard input ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # which keeps nothing back
     lines, said = queue.SimpleQueue(), 0.0
 
     def listen():
