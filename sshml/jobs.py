@@ -144,10 +144,8 @@ def load_module(name):
             sys.path.append(str(path.parent))
         spec = importlib.util.spec_from_file_location(known, path)
         sys.modules[known] = module = importlib.util.module_from_spec(spec)
-        try:
-            exec(
-                compile(source, path, "exec"), module.__dict__
-            )  # not the loader's, whose cache knows whole seconds only
+        try:  # by hand: the cache of a loader tells changes by whole seconds only
+            exec(compile(source, path, "exec"), module.__dict__)
         except (Exception, SystemExit) as error:
             del sys.modules[known]
             raise SSHMLError(f"{name} could not be run: {one_line(error)}.") from error

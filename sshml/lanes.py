@@ -42,13 +42,9 @@ def run(kernel, *arrays, shared=(), unit=LANES):
     if not kernel.signatures:
         name = f"{kernel.py_func.__module__.rpartition('.')[2]}.{kernel.py_func.__qualname__}-"
         folder = Path(kernel.stats.cache_path or ".")
-        if not any(folder.glob(f"{name}*.nbi")) and "said" not in _pools:
-            _pools["said"] = True
-            print(
-                "sshml: compiling kernels for this machine, once (about a minute in all) ...",
-                file=sys.stderr,
-                flush=True,
-            )
+        if not any(folder.glob(f"{name}*.nbi")) and not _said:
+            _said.append(name)
+            print("sshml: compiling kernels for this machine, once ...", file=sys.stderr, flush=True)
     samples, threads = len(arrays[0]), THREADS
     rows = unit * -(-samples // (unit * threads * PARTS))
     if threads == 1 or samples <= rows:

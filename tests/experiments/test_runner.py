@@ -1,9 +1,11 @@
 """Whole runs of a small experiment: killed, side by side, on a cluster, in parts, with errors."""
 
+import functools
 import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -413,7 +415,9 @@ def test_a_dask_worker_that_dies_loses_nothing(file, tmp_path):
 
 def test_ctrl_c_leaves_a_run_that_goes_on(file, tmp_path):
     command = [sys.executable, "-m", "sshml.cli", "reproduce", str(file), "--set", "seconds=0.5", "--workers", "2"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    default = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=default, **pipes)
     while not list(tmp_path.glob("results/jobs/*/done")):
         assert process.poll() is None
         time.sleep(0.05)
