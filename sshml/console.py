@@ -89,7 +89,7 @@ def progress_bars():
             def update(done, total):
                 nonlocal task
                 if task is None:
-                    task = progress.add_task(description)
+                    task = progress.add_task(description, total=total)
                 progress.update(task, completed=done, total=total)
 
             return update

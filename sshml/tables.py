@@ -17,6 +17,20 @@ def write_csv(path, rows, force=False):
         writer.writerows(rows)
 
 
+def aligned(columns, rows):
+    """Return rows of cells as a text, columns below their names; columns without a cell are left out.
+
+    >>> print(aligned(("site", "rank", "why"), [("first", 8, ""), ("head", 10, "")]), end="")
+    site   rank
+    first  8
+    head   10
+    """
+    table = [tuple(columns), *(tuple(map(str, row)) for row in rows)]
+    kept = [number for number in range(len(columns)) if any(row[number] for row in table[1:])]
+    widths = {number: max(len(row[number]) for row in table) for number in kept}
+    return "".join("  ".join(row[number].ljust(widths[number]) for number in kept).rstrip() + "\n" for row in table)
+
+
 def read_csv(path):
     """Return the rows of a CSV file as dictionaries of texts."""
     try:

@@ -1,18 +1,33 @@
-"""A run with a layer of every member compressed."""
+"""A run with its members compressed."""
 
-from sshml.compression import compress
+import dataclasses
+
+from sshml.classifier import resident
+from sshml.compression import compress, plan
+from sshml.errors import SSHMLError
 
 
-def compress_run(run, layer=0, method="svd", **size):
-    """Return a run whose members have one linear layer, or several, in compressed form.
+def compress_run(run, layer=0, method="svd", *, split=None, **options):
+    """Return a run whose members have one linear layer, or several, in compressed form, or all within a budget.
 
     Args:
         run: the `Run`, which is left as it is.
-        layer: as in `sshml.compression.compress`.
+        layer: as in `sshml.compression.compress`; also a `Plan`, the same for all members.
         method: "svd", "mpo" or "prune".
-        **size: as in `sshml.compression.compress`.
+        split: for a budget: data in the view of the training, from which the plan is made on the first member and by
+            which all members are cut.
+        **options: as in `sshml.compression.compress`: the size of the form of a layer; or a budget, share=0.1, and what
+            goes with it.
 
     Raises:
         SSHMLError: as `compress`.
     """
-    return run.with_models([compress(model, layer, method, **size) for model in run.models()])
+    data = None if split is None else resident(split, run.training.view)
+    if any(options.get(goal) is not None for goal in ("share", "n_bytes", "tolerance", "accuracy")):
+        if layer != 0 or method != "svd":
+            raise SSHMLError("a budget is for all layers; use layers=... and methods=... to narrow the choice.")
+        layer = dataclasses.replace(plan(run.model(), data=data, **options), menu=None)
+        options = {}
+    if isinstance(layer, (int, str, list, tuple)):
+        return run.with_models([compress(model, layer, method, **options) for model in run.models()])
+    return run.with_models([compress(model, layer, data=data, **options) for model in run.models()])

@@ -2,6 +2,7 @@
 
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
+from sshml.classifier.finetuning import finetune
 from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
 from sshml.classifier.run import Run, members_of
@@ -17,6 +18,7 @@ __all__ = [
     "Stream",
     "TrainingSpec",
     "children_of",
+    "finetune",
     "fit",
     "load_run",
     "members_of",

@@ -94,7 +94,10 @@ def describe(model):
     name = type(model).__name__
     if NETWORKS.get(name) is not type(model):
         return {"class": name}
-    replaced = {path: module for path, module in model.named_modules() if hasattr(module, "config")}
+    replaced = {}
+    for path, module in model.named_modules():
+        if hasattr(module, "config") and not any(path.startswith(f"{outer}.parts.") for outer in replaced):
+            replaced[path] = module
     return {
         "class": name,
         "arguments": model.arguments,

@@ -34,9 +34,11 @@ def stack(members):
     if shared or hidden or any(isinstance(module, CROSS_TALK) for module in first.modules()):
         return _Alone(first) if len(members) == 1 else None
     if type(first).forward is nn.Sequential.forward and len(first):
+        if len(members) == 1 and not all(_is_batched(layer) for layer in first):
+            return _Alone(first)  # nothing to vectorise over
         layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
         return nn.Sequential(OrderedDict(zip(children_of(first), layers, strict=True)))
-    return _VmapStack(members)
+    return _Alone(first) if len(members) == 1 else _VmapStack(members)
 
 
 def children_of(module):
@@ -123,14 +125,20 @@ def _stack_parameters(parameters):
     return nn.Parameter(stacked, requires_grad=parameters[0].requires_grad)
 
 
+def _is_batched(layer):
+    """Return whether a layer has a form for all members that needs no `vmap`."""
+    flat = type(layer) is nn.Flatten and layer.start_dim == 1 and layer.end_dim == -1
+    return flat or type(layer) in (nn.Linear, *ELEMENTWISE)
+
+
 def _stack_layer(layers):
     first = layers[0]
+    if not _is_batched(first):
+        return _VmapStack(layers)
     if type(first) is nn.Linear:
         return StackedLinear(layers)
-    if type(first) is nn.Flatten and first.start_dim == 1 and first.end_dim == -1:
+    if type(first) is nn.Flatten:
         return nn.Flatten(2)
-    if type(first) not in ELEMENTWISE:
-        return _VmapStack(layers)
     layer = copy.deepcopy(first)
     if hasattr(layer, "inplace"):
         layer.inplace = False  # the inputs may be shared between the members

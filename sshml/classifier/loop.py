@@ -117,7 +117,7 @@ class State:
         self.done, self.steps = int(tree["done"]), int(tree["steps"])
 
 
-def fit_stack(model, seeds, source, valid, training, calls):
+def fit_stack(model, seeds, source, valid, training, calls, loss=None):
     """Train one stack in place; return its best weights, history and epochs."""
     known, now = calls.known()
     if known is not None:
@@ -128,7 +128,7 @@ def fit_stack(model, seeds, source, valid, training, calls):
         state.load_tree(now)
     while state.done < training.epochs:
         epoch = state.done
-        state.history["train_loss"][:, epoch] = _one_epoch(state, source, training, calls)
+        state.history["train_loss"][:, epoch] = _one_epoch(state, source, training, calls, loss)
         if not np.isfinite(state.history["train_loss"][:, epoch]).all():
             raise SSHMLError(
                 f"the training loss is not finite in epoch {epoch + 1}; lower learning_rate ({training.learning_rate})."
@@ -137,7 +137,7 @@ def fit_stack(model, seeds, source, valid, training, calls):
         expected = valid[1].expand(len(seeds), -1)
         accuracy = (logits.argmax(-1) == expected).double().mean(1).cpu().numpy()
         state.history["valid_accuracy"][:, epoch] = accuracy
-        state.history["valid_loss"][:, epoch] = _losses(logits, expected).double().mean(1).cpu()
+        state.history["valid_loss"][:, epoch] = cross_entropies(logits, expected).double().mean(1).cpu()
         state.keep_the_better(accuracy, epoch + 1)
         state.done += 1
         calls.epoch(state.done, state)
@@ -147,7 +147,7 @@ def fit_stack(model, seeds, source, valid, training, calls):
     return found
 
 
-def _one_epoch(state, source, training, calls):
+def _one_epoch(state, source, training, calls, loss):
     """Train for one pass over the data; return the mean loss of each member."""
     model, generators = state.model.train(), state.generators
     loss_sum = torch.zeros(len(generators), device=source.device)
@@ -155,7 +155,8 @@ def _one_epoch(state, source, training, calls):
         if training.flip_signs:
             flips = [torch.randint(2, x.shape[1:3], generator=g, dtype=torch.int8) for g in generators]
             x = x * (torch.stack(flips).to(x.device) * 2 - 1)[..., None]
-        losses = _losses(model(x), labels).mean(1)
+        logits = model(x)
+        losses = (cross_entropies(logits, labels) if loss is None else loss(x, logits, labels)).mean(1)
         state.optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
         state.optimizer.step()
@@ -165,6 +166,6 @@ def _one_epoch(state, source, training, calls):
     return (loss_sum / len(source)).cpu()
 
 
-def _losses(logits, labels):
+def cross_entropies(logits, labels):
     """Return the cross-entropy of each sample, (member, sample, class), (member, sample) -> (member, sample)."""
     return cross_entropy(logits.flatten(0, 1), labels.reshape(-1), reduction="none").view(labels.shape)

@@ -29,6 +29,7 @@ def fit(
     *,
     on_step=None,
     checkpoint=None,
+    loss=None,
 ):
     """Train one network per seed, all at once where the architecture allows, and return the `Run`.
 
@@ -52,6 +53,8 @@ def fit(
         on_step: called as on_step(step, stacked module) after every step of the optimizer, step from 1.
         checkpoint: a file. A training that finds its own state in it goes on from there, with the bytes of an
             undisturbed one; it is written every few seconds, between epochs, and stays when the training ends.
+        loss: called as loss(inputs, logits, labels), shapes (member, sample, ...), returns that of each sample (member,
+            sample); the cross-entropy if None. Validation goes by accuracy all the same.
 
     Raises:
         SSHMLError: unusable splits, labels beyond the network's classes, a loss that is no longer finite, or a
@@ -73,12 +76,14 @@ def fit(
         initial = _merge([stacked_state(part) for part in stacks(members)])
         _check_network(members[0], source, valid)
         identity = _identity(members[0], training, seeds, source, valid, initial) if checkpoint else {}
+        if loss is not None and checkpoint:
+            identity["loss"] = "another one than the cross-entropy"
         kept = Checkpoint(checkpoint, identity)
         calls = Calls(on_step, on_epoch, progress, kept, len(together := stacks(members)), training.epochs)
         parts = []
         for part, own in zip(together, np.split(seeds, len(together)), strict=True):
             torch.manual_seed(int(own[0]))
-            parts.append(fit_stack(part.to(device), own, source, valid, training, calls))
+            parts.append(fit_stack(part.to(device), own, source, valid, training, calls, loss))
     return Run(
         factory=factory,
         seeds=seeds,

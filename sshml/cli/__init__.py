@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sshml.cli import data, networks, papers, weights  # noqa: F401  (they add their commands)
+from sshml.cli import data, models, networks, papers, weights  # noqa: F401  (they add their commands)
 from sshml.cli.app import app
 from sshml.errors import SSHMLError
 

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.guards import refuse_same
 from sshml.cli.options import DataFile, Force, Json, Scheduler, Workers
 from sshml.console import print_table, progress_bars
 from sshml.errors import SSHMLError
@@ -91,18 +90,3 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
         leak = f"not measured: {error}"
     rows.append(("label from the signs alone", leak))
     print_table(str(file), ("quantity", "value"), rows, json)
-
-
-@app.command()
-def export(
-    data: DataFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file to make.")],
-    force: Force = False,
-):
-    """Write labels and hoppings of a dataset as a CSV table, one line per chain."""
-    from sshml.dataset import export as write
-
-    refuse_same(out, data)
-    with progress_bars() as bar:
-        rows = write(data, out, force, bar("chains"))
-    print(f"{out}: {rows} chains")

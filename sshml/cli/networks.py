@@ -1,4 +1,4 @@
-"""Commands that train networks and compress them."""
+"""The command that trains networks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,22 +6,9 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.guards import dataset_for, load, refuse_idle, refuse_same
-from sshml.cli.options import (
-    DataFile,
-    Device,
-    Force,
-    Layer,
-    Method,
-    RunFile,
-    Shape,
-    choose,
-    dims_of,
-    layer_of,
-    widths_of,
-)
+from sshml.cli.guards import refuse_same
+from sshml.cli.options import DataFile, Device, Force, widths_of
 from sshml.console import progress_bars
-from sshml.errors import SSHMLError
 
 
 @app.command()
@@ -67,43 +54,3 @@ def train(
     print(
         f"{run}: {seeds} networks; accuracy: validation {spread(best)}, test {spread(trained.accuracy(dataset.test))}"
     )
-
-
-@app.command()
-def compress(
-    run: RunFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Run file to make.")],
-    layer: Layer = "0",
-    method: Method = "svd",
-    rank: Annotated[int | None, typer.Option(help="Singular values to keep (svd).")] = None,
-    max_bond: Annotated[int | None, typer.Option(help="Largest bond dimension (mpo).")] = None,
-    shape: Shape = None,
-    keep: Annotated[int | None, typer.Option(help="Weights to keep (prune).")] = None,
-    data: Annotated[Path | None, typer.Option(help="Dataset to report the test accuracy on.")] = None,
-    force: Force = False,
-):
-    """Compress a layer of every network of a run."""
-    from sshml.analysis import compress_run
-    from sshml.classifier import save_run
-    from sshml.compression import n_bytes, n_parameters
-    from sshml.statistics import spread
-
-    sizes = {"svd": {"rank": rank}, "mpo": {"max_bond": max_bond}, "prune": {"keep": keep}}
-    size = choose("method", method, sizes)
-    refuse_idle(method, {"shape": shape} | sizes["svd"] | sizes["mpo"] | sizes["prune"], {"mpo": ["shape"]}, size)
-    if None in size.values():
-        raise SSHMLError(f"method {method} needs --{next(iter(size)).replace('_', '-')}.")
-    if method == "mpo":
-        size["shape"] = dims_of(shape)
-    refuse_same(out, run, data)
-    trained = load(run)
-    split = None if data is None else dataset_for(trained, data).test
-    small = compress_run(trained, layer_of(layer), method, **size)
-    save_run(small, out, force)
-    before, after = trained.model(), small.model()
-    print(
-        f"{out}: {n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)}"
-        " bytes per network"
-    )
-    if split is not None:
-        print(f"test accuracy {spread(trained.accuracy(split))} -> {spread(small.accuracy(split))}")

@@ -15,6 +15,10 @@ Shape = Annotated[
 ]
 Layer = Annotated[str, typer.Option(help="Linear layer: its number from 0, or its name in the module.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes CUDA where there is one.")]
+Factory = Annotated[
+    str | None,
+    typer.Option(metavar="MODULE:FUNCTION", help="Class or function that makes the module of a state dict."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes on this machine.")]
@@ -38,6 +42,25 @@ def dims_of(text):
     except ValueError:
         raise SSHMLError(f"--shape {text!r} is not understood; write OUT_DIMS:IN_DIMS like 4,4,4,4:4,7,7,4.") from None
     return out_dims, in_dims
+
+
+def factory_of(text):
+    """Return the callable of a text like package.module:function; modules of the working folder are found too."""
+    import importlib
+    import sys
+
+    module, colon, name = text.partition(":")
+    if not module or not colon or not name:
+        raise SSHMLError(f"--factory {text!r} is not understood; write MODULE:FUNCTION like mynets:Net.")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
+        raise SSHMLError(f"--factory {text!r} cannot be imported: {' '.join(str(error).split())}.") from None
+    return found
 
 
 def widths_of(text):

@@ -1,36 +1,59 @@
 """Any `nn.Module` in, a smaller `nn.Module` out."""
 
 from sshml.compression import orders
+from sshml.compression.attention import CompressedAttention
 from sshml.compression.budget import choose_bonds, keep_accuracy
+from sshml.compression.convolution import CompressedConv
+from sshml.compression.exporting import export_model, to_torch
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.lowrank import LowRankLinear, truncated_svd
-from sshml.compression.model import LAYERS, compress, find_layer, linear_layers, n_bytes, n_parameters, tensorize
+from sshml.compression.model import LAYERS, compress, n_bytes, n_parameters, tensorize
 from sshml.compression.mpo import MPOLinear, tensorised
+from sshml.compression.plan import Choice, Plan
+from sshml.compression.planner import Front, front, plan
 from sshml.compression.products import product
 from sshml.compression.pruning import MaskedLinear, index_dtype, largest_weights
+from sshml.compression.reading import read_module
+from sshml.compression.report import Report, report
+from sshml.compression.saving import load_model, save_model
 from sshml.compression.shape import MPOShape, as_shape
+from sshml.compression.sites import find_layer, linear_layers
 
 __all__ = [
     "LAYERS",
+    "Choice",
+    "CompressedAttention",
+    "CompressedConv",
     "CompressedLinear",
+    "Front",
     "LowRankLinear",
     "MPOLinear",
     "MPOShape",
     "MaskedLinear",
+    "Plan",
+    "Report",
     "as_shape",
     "check_weight",
     "choose_bonds",
     "compress",
+    "export_model",
     "find_layer",
+    "front",
     "index_dtype",
     "keep_accuracy",
     "largest_weights",
     "linear_layers",
+    "load_model",
     "n_bytes",
     "n_parameters",
     "orders",
+    "plan",
     "product",
+    "read_module",
+    "report",
+    "save_model",
     "tensorised",
     "tensorize",
+    "to_torch",
     "truncated_svd",
 ]

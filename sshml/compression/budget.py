@@ -7,9 +7,9 @@ import numbers
 import torch
 
 from sshml.compression.layer import check_weight
-from sshml.compression.model import compress, find_layer
-from sshml.compression.mpo import tensorised
+from sshml.compression.mpo import MPOLinear, tensorised
 from sshml.compression.shape import as_shape
+from sshml.compression.sites import copied, find_layer, replaced
 from sshml.errors import SSHMLError
 
 CLOSE, WORSE = 0.99, 2.0
@@ -57,6 +57,26 @@ def choose_bonds(weight, shape, budget=None, tolerance=None, order=None):
     return problem.within_budget(budget)
 
 
+def bond_path(weights, shape, most=math.inf):
+    """Return [(bonds, numbers)] that grow from bonds 1 on where the loss falls most per number, until `most` numbers.
+
+    Args:
+        weights: tensor (..., out, in); of several the mean relative loss counts.
+        shape: `MPOShape`.
+        most: numbers in the cores at which to stop.
+    """
+    problem = _Problem(shape, _losses(weights, shape, None, coarse=True))
+    bonds, steps = (1,) * len(problem.full), []
+    while problem.cost(bonds) <= most:
+        steps.append((bonds, problem.cost(bonds)))
+        enough = 1.005 * steps[-1][1]  # large bonds in larger steps
+        more = problem.grow(bonds, lambda tried, enough=enough: problem.cost(tried) >= enough, lambda _: True)
+        if more == bonds:
+            break
+        bonds = more
+    return steps
+
+
 def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
     """Return the smallest bonds found, from `choose_bonds`, whose model keeps an accuracy, by bisection of the budget.
 
@@ -72,12 +92,13 @@ def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
     Raises:
         SSHMLError: even the exact MPO stays below the target.
     """
-    dense = model.get_submodule(find_layer(model, layer))
+    name = find_layer(model, layer)
+    dense = model.get_submodule(name)
     shape = as_shape(shape, dense.out_features, dense.in_features)
 
     def accuracy(bonds):
-        small = compress(model, layer, "mpo", max_bond=bonds, shape=shape, order=order, allow_growth=True)
-        return evaluate(small)
+        form = MPOLinear.from_dense(dense, shape, bonds, order=order, allow_growth=True)
+        return evaluate(replaced(copied(model), name, form))
 
     low, high, best = shape.n_parameters(1), shape.n_parameters(), shape.bonds()
     found = accuracy(best)
@@ -93,8 +114,11 @@ def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
     return best
 
 
-def _losses(weight, shape, order):
-    """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists."""
+def _losses(weight, shape, order, coarse=False):
+    """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists.
+
+    Coarse ones, from Gram matrices, are wrong by some 1e-15.
+    """
     weights = weight.reshape(-1, *weight.shape[-2:])
     if not len(weights):
         raise SSHMLError(f"the weights have shape {tuple(weight.shape)}; expected at least one.")
@@ -103,7 +127,12 @@ def _losses(weight, shape, order):
         rows = math.prod(shape.site_dims[:cut])
         total = 0.0
         for one in weights:
-            squares = torch.linalg.svdvals(tensorised(one, shape, order).reshape(rows, -1).double()) ** 2
+            unfolded = tensorised(one, shape, order).reshape(rows, -1).double()
+            if coarse:
+                gram = unfolded @ unfolded.T if rows <= unfolded.shape[1] else unfolded.T @ unfolded
+                squares = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0)
+            else:
+                squares = torch.linalg.svdvals(unfolded) ** 2
             squares = squares / squares.sum().clamp_min(1e-300)
             total = total + squares.flip(0).cumsum(0).flip(0) / len(weights)
         losses.append([*total.tolist(), 0.0])

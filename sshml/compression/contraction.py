@@ -231,13 +231,25 @@ def cost(shapes, samples, groups, vmapped=False):
     return total
 
 
-def _merge_cost(shapes):
+def flops(cores, samples=TRACED_BATCH):
+    """Return the floating-point operations for one sample of a batch, contracted as `plan` says, merging included."""
+    shapes = tuple(tuple(core.shape) for core in cores)
+    total, rows, behind = 0.0, samples, math.prod(shape[2] for shape in shapes)
+    for first, end in plan(shapes, samples):
+        group, (left, o, i, right) = _merge_cost(shapes[first:end], memory=0.0)
+        behind //= i
+        total += group + 2 * rows * o * right * behind * left * i
+        rows *= o
+    return round(total / samples)
+
+
+def _merge_cost(shapes, memory=MEMORY):
     """Return (cost, shape of the merged core) of `merge`."""
     if len(shapes) == 1:
         return 0.0, shapes[0]
     middle = _middle(shapes)
-    cost_a, (left, out_a, in_a, bond) = _merge_cost(shapes[:middle])
-    cost_b, (_, out_b, in_b, right) = _merge_cost(shapes[middle:])
+    cost_a, (left, out_a, in_a, bond) = _merge_cost(shapes[:middle], memory)
+    cost_b, (_, out_b, in_b, right) = _merge_cost(shapes[middle:], memory)
     merged = left, out_a * out_b, in_a * in_b, right
     written = math.prod(merged)
-    return cost_a + cost_b + (2 * bond + MEMORY) * written, merged
+    return cost_a + cost_b + (2 * bond + memory) * written, merged

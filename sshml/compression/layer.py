@@ -8,6 +8,9 @@ from torch import nn
 from sshml.compression.products import linear
 from sshml.errors import SSHMLError
 
+HALF = (torch.float16, torch.bfloat16)
+"""Types whose matrices are decomposed in float32."""
+
 
 class CompressedLinear(nn.Module, abc.ABC):
     """A drop-in for `nn.Linear` that stores its weight in another form.
@@ -25,6 +28,17 @@ class CompressedLinear(nn.Module, abc.ABC):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.bias = nn.Parameter(torch.zeros(out_features, device=device, dtype=dtype)) if bias else None
+
+    @classmethod
+    def of(cls, matrix, **size):
+        """Return a layer without bias that stores a matrix (out, in); what is half precise is decomposed in float32.
+
+        Args:
+            matrix: tensor (out, in).
+            **size: as in `from_dense`; the layer may be larger than the matrix.
+        """
+        wide = matrix.detach().float() if matrix.dtype in HALF else matrix
+        return cls.from_dense(dense_layer(wide), allow_growth=True, **size).to(matrix.dtype)
 
     @abc.abstractmethod
     def to_weight(self):
@@ -50,8 +64,12 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def to_dense(self):
         """Return the `nn.Linear` of the same weight and bias."""
-        weight = self.to_weight().detach()
-        return dense_layer(weight, self.bias)
+        return dense_layer(self.to_weight().detach(), self.bias)
+
+    @property
+    def flops(self):
+        """Floating-point operations of the products for one sample."""
+        return 2 * self.out_features * self.in_features
 
     @property
     def n_parameters(self):
@@ -92,6 +110,18 @@ def dense_layer(weight, bias=None):
         if bias is not None:
             layer.bias.copy_(bias)
     return layer
+
+
+def plain_linear(layer):
+    """Return an `nn.Linear` of the effective weight and bias of one, in float32 where it is half precise."""
+    weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+    if weight.dtype in HALF:
+        weight, bias = weight.float(), None if bias is None else bias.float()
+    plain = dense_layer(weight, bias).train(layer.training)
+    plain.weight.requires_grad_(layer.weight.requires_grad)
+    if bias is not None:
+        plain.bias.requires_grad_(layer.bias.requires_grad)
+    return plain
 
 
 def check_weight(weight):

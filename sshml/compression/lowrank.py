@@ -5,7 +5,7 @@ import numbers
 import torch
 from torch import nn
 
-from sshml.compression.layer import CompressedLinear, check_weight
+from sshml.compression.layer import CompressedLinear, check_weight, dense_layer
 from sshml.compression.products import linear
 from sshml.errors import SSHMLError
 
@@ -52,7 +52,8 @@ class LowRankLinear(CompressedLinear):
         in_features: inputs.
         out_features: outputs.
         rank: columns of `left` (out, rank) and rows of `right` (rank, in).
-        bias: whether there is a bias.
+        bias: whether there is a bias; "absorbed" for one of bounded rank too, the last column of `right`
+            (rank, in + 1).
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -60,11 +61,12 @@ class LowRankLinear(CompressedLinear):
     sizes = ("rank",)
 
     def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
-        super().__init__(in_features, out_features, bias, device, dtype)
-        check_rank(rank, (out_features, in_features))
+        self.absorbed = bias == "absorbed"
+        super().__init__(in_features, out_features, bias and not self.absorbed, device, dtype)
+        check_rank(rank, (out_features, in_features + self.absorbed))
         self.rank = int(rank)
         self.left = nn.Parameter(torch.zeros(out_features, rank, device=device, dtype=dtype))
-        self.right = nn.Parameter(torch.zeros(rank, in_features, device=device, dtype=dtype))
+        self.right = nn.Parameter(torch.zeros(rank, in_features + self.absorbed, device=device, dtype=dtype))
 
     @classmethod
     def from_dense(cls, layer, rank, allow_growth=False):
@@ -83,10 +85,37 @@ class LowRankLinear(CompressedLinear):
         new.left.data, new.right.data = left.contiguous(), right.contiguous()
         return new._adopt(layer, allow_growth)
 
+    @classmethod
+    def of_factors(cls, left, right, bias=None, absorbed=False):
+        """Return the layer of two factors, (out, rank) and (rank, in), or (rank, in + 1) where it absorbs the bias."""
+        in_features = right.shape[1] - absorbed
+        with torch.device("meta"):  # no zeros where factors come
+            new = cls(in_features, len(left), len(right), "absorbed" if absorbed else bias is not None)
+        new.left, new.right = nn.Parameter(left.contiguous()), nn.Parameter(right.contiguous())
+        if bias is not None:
+            new.bias = nn.Parameter(bias.detach().clone())
+        return new
+
+    def config(self):
+        """Return the constructor's arguments as plain data."""
+        return super().config() | ({"bias": "absorbed"} if self.absorbed else {})
+
+    @property
+    def flops(self):
+        """Floating-point operations of the two products for one sample."""
+        return 2 * self.rank * (self.out_features + self.right.shape[1])
+
     def forward(self, x):
         """Return left (right x) + b."""
+        if self.absorbed:
+            return linear(linear(x, self.right[:, :-1], self.right[:, -1]), self.left)
         return linear(linear(x, self.right), self.left, self.bias)
 
     def to_weight(self):
         """Return left right, shape (out, in)."""
-        return self.left @ self.right
+        return self.left @ self.right[:, : self.in_features]
+
+    def to_dense(self):
+        """Return the `nn.Linear` of the same weight and bias."""
+        bias = self.left @ self.right[:, -1] if self.absorbed else self.bias
+        return dense_layer(self.to_weight().detach(), bias)

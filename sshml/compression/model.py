@@ -1,60 +1,133 @@
 """Replace layers of a model by compressed ones, and count what is stored."""
 
-import copy
+import inspect
 
 from torch import nn
 
-from sshml.compression.layer import CompressedLinear
+from sshml.compression.attention import CompressedAttention
+from sshml.compression.convolution import CompressedConv
+from sshml.compression.layer import HALF, plain_linear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.mpo import MPOLinear
+from sshml.compression.plan import Plan
+from sshml.compression.planner import Menu, plan
 from sshml.compression.pruning import MaskedLinear
+from sshml.compression.sites import copied, find_layer, replaced, survey
 from sshml.errors import SSHMLError
 
 METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear}
-LAYERS = {layer.__name__: layer for layer in METHODS.values()}
+LAYERS = {layer.__name__: layer for layer in (*METHODS.values(), CompressedConv, CompressedAttention)}
 
 
-def linear_layers(model):
-    """Return {name: module} of the linear layers of a model, compressed ones included, in the order it holds them."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, CompressedLinear))}
+PLANNING = frozenset(inspect.signature(plan).parameters) - {
+    "model",
+    "share",
+    "n_bytes",
+    "tolerance",
+    "accuracy",
+    "data",
+}
+"""What goes with a budget."""
 
 
-def find_layer(model, layer):
-    """Return the name of a linear layer given by its name or by its number among the linear layers.
+def compress(
+    model,
+    layer=...,
+    method=None,
+    *,
+    share=None,
+    n_bytes=None,
+    tolerance=None,
+    accuracy=None,
+    data=None,
+    allow_growth=False,
+    **options,
+):
+    """Return a copy of a model in compressed form: within a budget, as a plan says, or one layer in one form.
 
-    Raises:
-        SSHMLError: there is no such layer; the message lists those that are.
-    """
-    names = list(linear_layers(model))
-    if isinstance(layer, int) and -len(names) <= layer < len(names):
-        return names[layer]
-    if layer in names:
-        return layer
-    known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
-    raise SSHMLError(f"layer {layer!r} is not a linear layer of this {type(model).__name__}; it has {known}.")
-
-
-def compress(model, layer=0, method="svd", **size):
-    """Return a copy of a model with one linear layer, or several, in compressed form.
+    compress(model, share=0.1, data=x) chooses the forms and sizes of all layers at once, see `plan`;
+    compress(model, plan) applies a plan; compress(model, 0, "svd", rank=8) compresses one layer. Linear layers,
+    convolutions (1-D and 2-D) and multi-head attention are compressed, also within other modules; all else stays as it
+    is, and `report` says why. Hooks, modes, devices and types of numbers stay; the copy is never larger than the model.
+    A fitted `MLPClassifier` or `MLPRegressor` of scikit-learn becomes a predictor of the same interface.
 
     Args:
-        model: any `nn.Module` with linear layers; it is left as it is.
-        layer: name of the layer, its number among the linear layers, or a list of these.
-        method: "svd" (rank=...), "mpo" (max_bond=... or cutoff=..., also shape=..., order=...) or "prune" (keep=...).
-        **size: passed to the layer's `from_dense`, also allow_growth=True.
+        model: any `nn.Module`, which is left as it is; or a fitted perceptron of scikit-learn.
+        layer: a `Plan`; or the name of a layer, its number among the linear layers, or a list of these; 0 if not given.
+        method: for a layer: "svd" (rank=...), "mpo" (max_bond=... or cutoff=..., also shape=..., order=...) or "prune"
+            (keep=...); "svd" if None.
+        share: budget: share of the bytes of the whole model.
+        n_bytes: budget: bytes.
+        tolerance: instead of a budget: relative error of the outputs on `data`.
+        accuracy: instead of a budget: accuracy to keep on `data`, or what `evaluate` must reach.
+        data: what the model sees, see `plan`; for a plan made with data and read from a file, the same data.
+        allow_growth: accept a layer, or by a plan a model, that stores more than before.
+        **options: with a budget what `plan` takes: methods, layers, evaluate, absorb_bias, shrink, faster, progress;
+            for a layer the arguments of its form.
 
     Raises:
-        SSHMLError: unknown method or layer, a layer compressed before, a size out of range.
+        SSHMLError: as `plan`; unknown method or layer, a layer that cannot be compressed, with the reason, a size out
+            of range.
 
     >>> model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> n_parameters(model), n_parameters(compress(model, 0, "svd", rank=2))
     (90, 58)
     """
+    goals = {"share": share, "n_bytes": n_bytes, "tolerance": tolerance, "accuracy": accuracy}
+    given = any(value is not None for value in goals.values())
+    if hasattr(model, "coefs_") and hasattr(model, "intercepts_"):
+        from sshml.compression.estimators import compressed_estimator
+
+        arguments = {"layer": layer, "method": method, "allow_growth": allow_growth}
+        return compressed_estimator(model, arguments | goals | options, data)
+    if given:
+        if layer is not ... or method is not None or not set(options) <= PLANNING:
+            other = ", ".join(sorted(set(options) - PLANNING)) or "a layer or method"
+            raise SSHMLError(
+                f"a budget is for the whole model, not for {other}; narrow it by layers=... and methods=..."
+            )
+        found = plan(model, **goals, data=data, **options)
+        return _grown(model, found.menu.apply(found), allow_growth)
+    if isinstance(layer, Plan):
+        if method is not None or set(options) - {"progress"}:
+            raise SSHMLError("a plan says all; change it with its with_choice(site, method, ...).")
+        return _grown(model, _by_plan(model, layer, data, options.get("progress")), allow_growth)
+    if data is not None or set(options) & PLANNING:
+        raise SSHMLError("data, methods and the like go with a budget or a plan: compress(model, share=0.1, data=...).")
+    return _one_form(model, 0 if layer is ... else layer, method or "svd", options | {"allow_growth": allow_growth})
+
+
+def _by_plan(model, plan, data, progress):
+    menu = plan.menu
+    if menu is None or not menu.of(model):
+        if plan.data_aware and data is None:
+            raise SSHMLError("the plan was made with data; pass the same data=... to apply it.")
+        aware = data if plan.data_aware else None
+        menu = Menu(model, aware, (), None, plan.absorb_bias, plan.shrink, progress)
+        unknown = {name: menu.reasons.get(name, "there is none") for name in plan.choices if name not in menu.sites}
+        if unknown:
+            name, why = next(iter(unknown.items()))
+            raise SSHMLError(f"the plan names the site {name!r}, which this model cannot offer: {why}.")
+    return menu.apply(plan)
+
+
+def _grown(model, small, allow_growth):
+    before, after = n_bytes(model), n_bytes(small)
+    if after > before and not allow_growth:
+        raise SSHMLError(
+            f"the model would store {after} bytes, {before} as it is; choose smaller sizes or pass allow_growth=True."
+        )
+    return small
+
+
+def _one_form(model, layer, method, size):
+    """Return a copy of a model with one linear layer, or several, in one form."""
     if method not in METHODS:
         raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
     kind = METHODS[method]
     if not set(size) & set(kind.sizes) or set(size) - {*kind.sizes, *kind.options, "allow_growth"}:
-        got, options = ", ".join(size) or "nothing", f" (options: {', '.join(kind.options)})" * bool(kind.options)
+        got = ", ".join(name for name in size if name != "allow_growth") or "nothing"
+        options = f" (options: {', '.join(kind.options)})" * bool(kind.options)
         raise SSHMLError(f"method {method!r} takes {' or '.join(f'{s}=...' for s in kind.sizes)}{options}; got {got}.")
     layers = layer if isinstance(layer, (list, tuple)) else [layer]
     return _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
@@ -95,18 +168,20 @@ def tensorize(model, shapes, max_bond, orders=None):
 
 def _replace(model, layers, make):
     """Return a copy of a model with make(dense layer, layer) in the place of each of its layers."""
-    model = copy.deepcopy(model)
+    _, reasons = survey(model)
+    model = copied(model)
     for layer in layers:
         name = find_layer(model, layer)
         dense = model.get_submodule(name)
         if not isinstance(dense, nn.Linear):
             raise SSHMLError(f"layer {name!r} is a {type(dense).__name__} already; call its to_dense() first.")
-        new = make(dense, layer)
-        if dense is model:
-            return new
-        for place, module in list(model.named_modules(remove_duplicate=False)):  # a shared layer stays shared
-            if module is dense:
-                model.set_submodule(place, new)
+        if name in reasons:
+            raise SSHMLError(f"layer {name!r} cannot be compressed: {reasons[name]}.")
+        plain = plain_linear(dense)
+        new = make(plain, layer)
+        if dense.weight.dtype in HALF:
+            new = new.to(dense.weight.dtype)
+        model = replaced(model, name, new)
     return model
 
 

@@ -180,6 +180,11 @@ class MPOLinear(CompressedLinear):
             weight = weight[self.out_position]
         return weight if self.in_order is None else weight[:, self.in_order.argsort()]
 
+    @property
+    def flops(self):
+        """Floating-point operations for one sample, contracted as for a batch of 128."""
+        return contraction.flops(self.cores)
+
     def to_quimb(self):
         """Return the weight, neurons in the layer's order, as a quimb `MatrixProductOperator` (copies)."""
         import quimb.tensor as qtn

@@ -82,6 +82,15 @@ class MaskedLinear(CompressedLinear):
         new.indices.copy_(indices)
         return new._adopt(layer, allow_growth)
 
+    @classmethod
+    def of_entries(cls, matrix, places):
+        """Return the layer without bias of the entries of a matrix (out, in) at flat places, in any order."""
+        new = cls(matrix.shape[1], matrix.shape[0], len(places), False, matrix.device, matrix.dtype)
+        places = places.sort().values
+        new.values.data = matrix.detach().flatten()[places]
+        new.indices.copy_(places)
+        return new
+
     def to_weight(self):
         """Return the weight (out, in) with zeros where nothing is stored."""
         flat = self.values.new_zeros(self.out_features * self.in_features)

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sshml.classifier import MLP, TrainingSpec, stack
-from sshml.classifier.loop import HISTORY, State, _losses
+from sshml.classifier.loop import HISTORY, State, cross_entropies
 
 
 def state(epochs=2):
@@ -12,11 +12,11 @@ def state(epochs=2):
     return State(stack([MLP((4, 3, 2)) for _ in range(2)]), [5, 7], TrainingSpec(epochs))
 
 
-def test_losses_are_those_of_every_member_and_sample(rng):
+def testcross_entropies_are_those_of_every_member_and_sample(rng):
     logits, labels = torch.from_numpy(rng.normal(size=(3, 5, 4))), torch.from_numpy(rng.integers(0, 4, (3, 5)))
     for member in range(3):
         expected = cross_entropy(logits[member], labels[member], reduction="none")
-        torch.testing.assert_close(_losses(logits, labels)[member], expected)
+        torch.testing.assert_close(cross_entropies(logits, labels)[member], expected)
 
 
 def test_the_first_of_equally_good_epochs_is_kept_member_by_member():

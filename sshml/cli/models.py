@@ -1,0 +1,267 @@
+"""Commands that compress networks, those of runs and of other makes, and write what leaves the package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sshml.cli.app import app
+from sshml.cli.guards import dataset_for, load, refuse_idle, refuse_same
+from sshml.cli.options import Factory, Force, Json, Layer, Method, Shape, choose, dims_of, factory_of, layer_of
+from sshml.console import print_json, progress_bars
+from sshml.errors import SSHMLError
+
+PROGRAMS = (".pt2", ".onnx")
+
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="Run file, program (.pt2), or with --factory a state dict or model file."),
+]
+
+
+@app.command()
+def compress(
+    model: Model,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File to make: a run of a run; else .h5, .safetensors, .pt2 or .onnx.")
+    ],
+    share: Annotated[float | None, typer.Option(help="Budget: share of the bytes of the whole model.")] = None,
+    n_bytes: Annotated[int | None, typer.Option("--bytes", help="Budget: bytes.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Instead: relative error of the outputs on --data.")] = None,
+    accuracy: Annotated[float | None, typer.Option(help="Instead: accuracy to keep on --data.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Instead: a plan, as --only-plan writes it, perhaps edited.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Inputs (sample, ...), .npy, or .npz with x and y; of a run a dataset.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels of --data, .npy.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Inputs, or .npz with x and y, of the report; --data if not given.")
+    ] = None,
+    methods: Annotated[str, typer.Option(help="Those of svd, mpo and prune that may be chosen.")] = "svd,mpo",
+    layers: Annotated[
+        str | None, typer.Option(help="Layers that may change, comma-separated; all if not given.")
+    ] = None,
+    absorb_bias: Annotated[bool, typer.Option("--absorb-bias", help="Cut biases with their weights (svd).")] = False,
+    faster: Annotated[bool, typer.Option("--faster", help="Leave layers dense whose form is slower here.")] = False,
+    only_plan: Annotated[bool, typer.Option("--only-plan", help="Write the plan to OUT, as JSON, and stop.")] = False,
+    layer: Layer = "0",
+    method: Method = "svd",
+    rank: Annotated[int | None, typer.Option(help="One layer: singular values to keep (svd).")] = None,
+    max_bond: Annotated[int | None, typer.Option(help="One layer: largest bond dimension (mpo).")] = None,
+    shape: Shape = None,
+    keep: Annotated[int | None, typer.Option(help="One layer: weights to keep (prune).")] = None,
+    factory: Factory = None,
+    json: Json = False,
+    force: Force = False,
+):
+    """Compress a network: within a budget, by a plan, or one layer. Prints what it stores and loses."""
+    from sshml.files import refuse_existing
+
+    refuse_same(out, model, data, labels, plan, test)
+    refuse_existing(out, force)
+    goals = {"share": share, "n_bytes": n_bytes, "tolerance": tolerance, "accuracy": accuracy}
+    one = {"rank": rank, "max_bond": max_bond, "keep": keep, "shape": dims_of(shape)}
+    ways = [any(v is not None for v in goals.values()), plan is not None, any(v is not None for v in one.values())]
+    if sum(ways) != 1 and (any(ways) or method == "svd"):
+        got = "several" if any(ways) else "none"
+        raise SSHMLError(
+            f"give a budget (--share), a plan (--plan) or the size of a layer (--rank); got {got} of them."
+        )
+    size = _size(method, one) if ways[2] or not any(ways) else None
+    options = {
+        "methods": tuple(methods.split(",")),
+        "layers": None if layers is None else layers.split(","),
+        "absorb_bias": absorb_bias,
+        "faster": faster,
+    }
+    is_run = _is_run(model)
+    if is_run:
+        if test is not None:
+            raise SSHMLError("--test has no meaning for a run, whose dataset has a test split; leave it out.")
+        run = load(model)
+        dataset = None if data is None else dataset_for(run, data)
+        dense = run.model()
+        known = None if dataset is None else _seen(run, dataset.valid)
+    else:
+        run, dense, known = None, _module(model, factory), _arrays(data, labels)
+        report_on = known if test is None else _arrays(test, None)
+    planned = None
+    if size is None:
+        from sshml.compression import Plan
+        from sshml.compression import plan as make_plan
+
+        with progress_bars() as bar:
+            if plan is not None:
+                planned = Plan.from_json(plan.read_text(encoding="utf-8"))
+            else:
+                planned = make_plan(dense, data=known, progress=bar("batches"), **goals, **options)
+        if only_plan:
+            _write_plan(planned, out, force, json)
+            return
+    if is_run:
+        from sshml.analysis import compress_run
+        from sshml.classifier import save_run
+
+        if size is None:
+            small = compress_run(run, planned, split=None if dataset is None else dataset.valid)
+        else:
+            small = compress_run(run, layer_of(layer), method, **size)
+        save_run(small, out, force)
+        _print_run(run, small, out, dataset, json)
+    else:
+        from sshml.compression import compress as apply
+
+        small = apply(dense, layer_of(layer), method, **size) if planned is None else apply(dense, planned, data=known)
+        _write_model(small, out, known, force)
+        _print_report(dense, small, report_on, f"{out}:", json)
+
+
+@app.command()
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Dataset; or run, program (.pt2), or with --factory a state dict.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file of a dataset; .pt2 or .onnx of a network.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Inputs (sample, ...) of a network, .npy; one sample will do.")
+    ] = None,
+    member: Annotated[int, typer.Option(help="Network of a run.")] = 0,
+    factory: Factory = None,
+    force: Force = False,
+):
+    """Write a dataset's labels and hoppings as a CSV table, or a network as a program that runs without sshml."""
+    refuse_same(out, source, data)
+    if out.suffix not in PROGRAMS:
+        from sshml.dataset import export as write
+
+        with progress_bars() as bar:
+            rows = write(source, out, force, bar("chains"))
+        print(f"{out}: {rows} chains")
+        return
+    from sshml.compression import export_model
+
+    if _is_run(source):
+        run = load(source)
+        if not -len(run) <= member < len(run):
+            raise SSHMLError(f"--member {member} is out of range; the run has {len(run)} networks, from 0.")
+        module = run.model(member)
+        example = _arrays(data, None)[:1] if data is not None else _example_of(run)
+    else:
+        module, example = _module(source, factory), _needed(_arrays(data, None))
+    export_model(module, out, example, force)
+    print(f"{out}: {out.stat().st_size} bytes")
+
+
+def _size(method, given):
+    """Return the arguments of the form of one layer."""
+    sizes = {"svd": "rank", "mpo": "max_bond", "prune": "keep"}
+    name = choose("method", method, sizes)
+    refuse_idle(method, given, {"mpo": ["shape"]}, (name,))
+    if given[name] is None:
+        raise SSHMLError(f"method {method} needs --{name.replace('_', '-')}.")
+    return {name: given[name]} | ({"shape": given["shape"]} if method == "mpo" else {})
+
+
+def _is_run(path):
+    """Return whether a file says that it is a run."""
+    import h5py
+
+    from sshml.hdf5 import read_attribute
+
+    if not path.is_file():
+        raise SSHMLError(f"{path} does not exist or is not a file.")
+    if not h5py.is_hdf5(path):
+        return path.suffix in (".h5", ".hdf5")  # which then says what is wrong with it
+    with h5py.File(path, "r") as file:
+        return read_attribute(file, "format") != "sshml-model"
+
+
+def _module(path, factory):
+    from sshml.compression import read_module
+
+    return read_module(path, None if factory is None else factory_of(factory))
+
+
+def _arrays(data, labels):
+    """Return the inputs of a file, or (inputs, labels)."""
+    import numpy as np
+
+    if data is None:
+        if labels is not None:
+            raise SSHMLError("--labels has a meaning beside --data only.")
+        return None
+    try:
+        x = np.load(data, allow_pickle=False)
+        y = None if labels is None else np.load(labels, allow_pickle=False)
+        if hasattr(x, "files"):
+            x, y = x["x"], x["y"] if "y" in x.files and y is None else y
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise SSHMLError(f"{data} cannot be read: {error}; expected .npy, or .npz with x and y.") from None
+    return x if y is None else (x, y)
+
+
+def _needed(arrays):
+    if arrays is None:
+        raise SSHMLError("a program is traced on inputs and compared with the module on them; give --data.")
+    return (arrays[0] if isinstance(arrays, tuple) else arrays)[:1]
+
+
+def _seen(run, split):
+    """Return (inputs, labels) of a split as the networks of a run see them."""
+    from sshml.classifier import resident
+
+    return resident(split, run.training.view)
+
+
+def _example_of(run):
+    """Return one sample of the size of the chains that a run was trained on."""
+    import numpy as np
+
+    from sshml.dataset import DatasetSpec
+
+    if run.data is None:
+        raise SSHMLError("the run does not say what it was trained on; give inputs with --data.")
+    sites = DatasetSpec.from_json(run.data).sites
+    return np.random.default_rng(0).standard_normal((1, sites, sites))
+
+
+def _write_model(small, out, known, force):
+    from sshml.compression import export_model, save_model
+
+    if out.suffix in PROGRAMS:
+        export_model(small, out, _needed(known), force)
+    else:
+        save_model(small, out, force)
+
+
+def _write_plan(planned, out, force, json):
+    from sshml.files import new_file
+
+    with new_file(out, force) as partial:
+        partial.write_text(planned.to_json(), encoding="utf-8")
+    print(planned.to_json() if json else f"{out}:\n{planned}", end="\n" if json else "")
+
+
+def _print_report(dense, small, data, head, json):
+    from sshml.compression import report
+
+    found = report(dense, small, data)
+    if json:
+        print_json({"rows": found.rows, "totals": found.totals, "notes": found.notes})
+    else:
+        print(f"{head}\n{found}", end="")
+
+
+def _print_run(run, small, out, dataset, json):
+    """Print the report of the first network and the accuracies of all."""
+    from sshml.compression import n_bytes, n_parameters
+    from sshml.statistics import spread
+
+    before, after = run.model(), small.model()
+    counts = f"{n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)} bytes"
+    data = None if dataset is None else _seen(run, dataset.test)
+    _print_report(before, after, data, f"{out}: {counts} per network; the first one:", json)
+    if dataset is not None and not json:
+        print(f"test accuracy {spread(run.accuracy(dataset.test))} -> {spread(small.accuracy(dataset.test))}")

@@ -1,0 +1,206 @@
+"""Compressed models in files: HDF5 (format `sshml-model`, version 1, tree in data/README.md) and safetensors."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sshml.compression.attention import CompressedAttention
+from sshml.compression.convolution import CompressedConv
+from sshml.compression.layer import CompressedLinear
+from sshml.compression.model import LAYERS
+from sshml.errors import SSHMLError, one_line
+from sshml.files import new_file
+from sshml.hdf5 import crc32, new_hdf5, open_hdf5, seal
+
+FORMAT, FORMAT_VERSION = "sshml-model", 1
+
+ENDINGS = (".h5", ".hdf5", ".safetensors")
+
+BITS = {torch.bfloat16: torch.int16}
+"""Types that HDF5 does not know, and the integers that hold their bits."""
+
+
+def save_model(model, path, force=False):
+    """Write a model, compressed or not, to a file that holds numbers and texts only; nothing is pickled.
+
+    Args:
+        model: any `nn.Module` whose state is tensors.
+        path: the file to make, .h5 or .safetensors.
+        force: replace a file that exists.
+
+    Raises:
+        SSHMLError: another ending, a state that holds more than tensors, or a file that exists or cannot be written.
+    """
+    path = Path(path)
+    ending = _ending(path)
+    if not isinstance(model, nn.Module):
+        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
+    state, about = model.state_dict(), description(model)
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta":
+            raise SSHMLError(f"{name} is no tensor with numbers; a model file holds nothing else.")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with new_file(path, force, sum(tensor.nbytes for tensor in state.values())) as partial:
+        if ending == ".safetensors":
+            texts = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "created_by": _by()}
+            texts |= {"model": json.dumps(about), "crc32": _checksum(state)}
+            _safetensors().save_file({name: tensor.clone() for name, tensor in state.items()}, partial, texts)
+            return
+        with new_hdf5(partial) as file:
+            file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+            file.attrs["created_by"], file.attrs["model"] = _by(), json.dumps(about)
+            group = file.create_group("state")
+            for number, (name, tensor) in enumerate(state.items()):
+                data = group.create_dataset(str(number), data=tensor.view(BITS.get(tensor.dtype, tensor.dtype)).numpy())
+                data.attrs["name"], data.attrs["dtype"] = name, str(tensor.dtype).removeprefix("torch.")
+        seal(partial)
+
+
+def load_model(path, factory):
+    """Return the model of a file, in evaluation mode, on the CPU.
+
+    Args:
+        path: a file that `save_model` wrote.
+        factory: class or callable without arguments that returns a model of the original architecture, whose numbers
+            play no role.
+
+    Raises:
+        SSHMLError: no such file, a foreign or damaged one, or a factory of another architecture.
+    """
+    path = Path(path)
+    about, state = _read_safetensors(path) if _ending(path) == ".safetensors" else _read_hdf5(path)
+    if not callable(factory):
+        raise SSHMLError(f"factory is a {type(factory).__name__}; give the class of the original model, or a function.")
+    with torch.random.fork_rng(devices=[]):
+        model = factory()
+    if not isinstance(model, nn.Module):
+        raise SSHMLError(f"the factory returns a {type(model).__name__}; expected an nn.Module.")
+    try:
+        model = with_layers(model, about["layers"])
+        _take_types(model, state)
+        model.load_state_dict(state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise SSHMLError(
+            f"{path} holds a {about.get('class')} that the factory's {type(model).__name__} is not: {one_line(error)}"
+        ) from None
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in about["frozen"] and parameter.requires_grad)
+    return model.eval()
+
+
+def description(model):
+    """Return what rebuilds the layers of a model as plain data: its class, compressed layers, frozen parameters."""
+    return {
+        "class": type(model).__name__,
+        "layers": compressed_layers(model),
+        "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
+    }
+
+
+def compressed_layers(model):
+    """Return {path: {"class", "arguments"}} of the compressed layers of a model, without the parts of others."""
+    found = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        inside = any(path.startswith(f"{outer}.parts" if outer else "parts") for outer in found)
+        if isinstance(module, (CompressedLinear, CompressedConv, CompressedAttention)) and not inside:
+            found[path] = {"class": type(module).__name__, "arguments": module.config()}
+    return found
+
+
+def with_layers(model, layers):
+    """Return a model with empty compressed layers where `compressed_layers` says; shared ones stay shared."""
+    made = {}
+    for path, about in layers.items():
+        old = model.get_submodule(path)
+        if id(old) not in made:
+            new = LAYERS[about["class"]](**about["arguments"])
+            if isinstance(new, CompressedAttention) and isinstance(old, nn.MultiheadAttention):
+                new.out_proj = old.out_proj
+            made[id(old)] = old, new
+        if not path:
+            return made[id(old)][1]
+        model.set_submodule(path, made[id(old)][1])
+    return model
+
+
+def _take_types(model, state):
+    """Give the tensors of a model the types of those of a state."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name in state and tensor.dtype != state[name].dtype:
+            tensor.data = tensor.data.to(state[name].dtype)
+
+
+def _ending(path):
+    if path.suffix not in ENDINGS:
+        raise SSHMLError(f"{path} has no known ending; end a model file in one of {', '.join(ENDINGS)}.")
+    return path.suffix
+
+
+def _by():
+    return f"sshml {version('sshml')}"
+
+
+def _safetensors():
+    try:
+        import safetensors.torch
+    except ImportError:
+        raise SSHMLError("safetensors is not installed; pip install 'sshml[export]', or write .h5.") from None
+    return safetensors.torch
+
+
+def _checksum(state):
+    found = 0
+    for name in sorted(state):
+        found = crc32(np.ascontiguousarray(state[name].reshape(-1).view(torch.uint8).numpy()), found)
+    return str(found)
+
+
+def _read_hdf5(path):
+    with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
+        try:
+            about = json.loads(file.attrs["model"])
+            state = {}
+            for number in range(len(file["state"])):
+                data = file["state"][str(number)]
+                dtype = getattr(torch, data.attrs["dtype"])
+                state[data.attrs["name"]] = torch.from_numpy(np.asarray(data[()])).view(dtype)
+        except (AttributeError, KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+            raise SSHMLError(f"{path} is a damaged {FORMAT} file: {one_line(error)}.") from None
+    return _checked(path, about), state
+
+
+def _read_safetensors(path):
+    if not path.is_file():
+        raise SSHMLError(f"{path} does not exist or is not a file.")
+    _safetensors()
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            if about.get("format") != FORMAT:
+                raise SSHMLError(f"{path} is no {FORMAT} file: its metadata do not say how the model is built.")
+            if about.get("format_version") != str(FORMAT_VERSION):
+                raise SSHMLError(f"{path} has {FORMAT} version {about.get('format_version')}; this release reads 1.")
+            state = {name: file.get_tensor(name) for name in file.keys()}
+            if about.get("crc32") != _checksum(state):
+                raise SSHMLError(f"{path} is damaged: its numbers differ from their checksum.")
+            return _checked(path, json.loads(about["model"])), state
+    except SSHMLError:
+        raise
+    except (safetensors.SafetensorError, KeyError, OSError, TypeError, ValueError) as error:
+        raise SSHMLError(f"{path} is a damaged safetensors file: {one_line(error)}.") from None
+
+
+def _checked(path, about):
+    if (
+        not isinstance(about, dict)
+        or not isinstance(about.get("layers"), dict)
+        or not isinstance(about.get("frozen"), list)
+    ):
+        raise SSHMLError(f"{path} is a damaged {FORMAT} file: it does not say how the model is built.")
+    return about
