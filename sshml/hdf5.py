@@ -12,13 +12,14 @@ except ImportError:
 
 
 @contextlib.contextmanager
-def open_hdf5(path, file_format, version):
+def open_hdf5(path, file_format, version, sealed=False):
     """Open an HDF5 file for reading after checking that its attributes say `file_format` and a known version.
 
     Args:
         path: the file.
         file_format: expected value of the attribute "format".
         version: newest readable "format_version".
+        sealed: whether the file must end in a `seal`.
 
     Raises:
         SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
@@ -30,7 +31,7 @@ def open_hdf5(path, file_format, version):
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     try:
-        _refuse_broken_seal(path)
+        _refuse_broken_seal(path, sealed)
         file = h5py.File(path, "r")
     except OSError as error:
         known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
@@ -74,7 +75,7 @@ def seal(path):
     path.write_bytes(data + SEAL + crc32(data).to_bytes(4, "little"))
 
 
-def _refuse_broken_seal(path):
+def _refuse_broken_seal(path, needed):
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - len(SEAL) - 4))
@@ -83,6 +84,10 @@ def _refuse_broken_seal(path):
             file.seek(0)
             if crc32(file.read(size - len(end))) != int.from_bytes(end[-4:], "little"):
                 raise SSHMLError(f"{path} is damaged: its bytes differ from their checksum.")
+        elif needed and size:
+            file.seek(0)
+            if file.read(8) == b"\x89HDF\r\n\x1a\n":
+                raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
 
 
 def _one_line(error):

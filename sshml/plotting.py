@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
+from sshml.errors import SSHMLError
 from sshml.statistics import band, mean_std
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -209,4 +210,57 @@ def cuts_figure(report):
     cuts = [str(k + 1) for k in range(len(report.ceiling))]
     plot_cuts(axes[0, 0], cuts, report.entropies, report.mean, report.std, report.ceiling)
     axes[0, 0].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def front_figure(fronts, what="accuracy"):
+    """Return the figure of one `Front` or of several: accuracy, or error of the outputs, against the bytes stored.
+
+    Args:
+        fronts: a `Front`, or {label: `Front`}.
+        what: "accuracy" or "output_error".
+    """
+    fronts = fronts if isinstance(fronts, dict) else {None: fronts}
+    figure, axes = new_figure(width=4.6, height=3.3)
+    ax = axes[0, 0]
+    for color, (label, front) in zip(COLORS, fronts.items(), strict=False):
+        rows = [row for row in front.rows if row[what] is not None]
+        if not rows:
+            raise SSHMLError(f"the front holds no {what}; make it with data, and with labels for accuracies.")
+        dense, small = rows[-1], rows[:-1]
+        ax.plot([r["bytes"] for r in small], [r[what] for r in small], ".-", color=color, label=label, linewidth=1.2)
+        if what == "accuracy":
+            ax.axhline(dense[what], color=color, linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
+    ax.set_xlabel("bytes of the whole model")
+    ax.set_ylabel({"accuracy": "accuracy (dotted: dense)", "output_error": "relative error of the outputs"}[what])
+    if None not in fronts:
+        ax.legend(fontsize=8)
+    return figure
+
+
+def spectra_figure(report):
+    """Return the figure of the singular values of every matrix in a `Report`, with the rank that was kept.
+
+    With data they are those of W C^(1/2), C the second moments of the inputs; relative to the largest one.
+    """
+    names = list(report.spectra)
+    if not names:
+        raise SSHMLError("the report holds no matrices; nothing of the model can be compressed.")
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = new_figure(rows, columns, 2.2 * columns + 0.4, 1.9 * rows + 0.3)
+    for ax, name in zip(axes.flat, names, strict=False):
+        values, rank = report.spectra[name]
+        values = np.array(values) / max(max(values), 1e-300)
+        ax.plot(np.arange(1, len(values) + 1), np.maximum(values, 1e-8), color=COLORS[0], linewidth=1.2)
+        if rank is not None:
+            ax.axvline(rank, color=COLORS[1], linewidth=1, linestyle="--")
+        ax.set_yscale("log")
+        ax.set_title(f"{name}: {f'rank {rank}' if rank else 'not cut'}", fontsize=8)
+        ax.tick_params(labelsize=7)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    figure.supxlabel("number of the singular value", fontsize=8)
+    figure.supylabel("relative to the largest", fontsize=8)
     return figure

@@ -94,7 +94,7 @@ def compress(
 
         with progress_bars() as bar:
             if plan is not None:
-                planned = Plan.from_json(plan.read_text(encoding="utf-8"))
+                planned = Plan.from_json(_text_of(plan))
             else:
                 planned = make_plan(dense, data=known, progress=bar("batches"), **goals, **options)
         if only_plan:
@@ -213,6 +213,13 @@ def _seen(run, split):
     from sshml.classifier import resident
 
     return resident(split, run.training.view)
+
+
+def _text_of(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SSHMLError(f"{path} cannot be read: {error}.") from None
 
 
 def _example_of(run):

@@ -86,8 +86,8 @@ class CompressedMLPClassifier(ClassifierMixin, _Compressed):
     def predict(self, X):
         """Return the classes."""
         p = self.predict_proba(X)
-        if self.estimator_.out_activation_ == "logistic" and len(self.classes_) == p.shape[1] > 2:
-            return self.estimator_._label_binarizer.inverse_transform(p)  # several labels at once
+        if self.estimator_.out_activation_ == "logistic" and self.n_outputs_ > 1:  # several labels at once
+            return (p > 0.5).astype(int)
         return self.classes_[p.argmax(1)]
 
 

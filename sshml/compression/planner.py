@@ -77,6 +77,8 @@ def plan(
         raise SSHMLError(f"give one of {', '.join(GOALS)}; got {', '.join(given) or 'none'}.")
     goal, value = next(iter(given.items()))
     _check_goal(goal, value)
+    if not methods:
+        raise SSHMLError(f"methods are {methods!r}; choose of {', '.join(METHODS)}.")
     if evaluate is not None and goal != "accuracy":
         raise SSHMLError("evaluate has a meaning beside accuracy=... only.")
     if data is None and (goal == "tolerance" or (goal == "accuracy" and evaluate is None)):

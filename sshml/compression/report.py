@@ -96,10 +96,11 @@ def report(model, small, data=None, progress=None):
         SSHMLError: the two are not of one architecture.
     """
     sites, reasons = survey(model)
+    if not isinstance(small, nn.Module):
+        raise SSHMLError(f"the small model is a {type(small).__name__}; expected an nn.Module.")
     missing = [site.path for site in sites.values() if site.path and not _has(small, site.path)]
-    if not isinstance(small, nn.Module) or missing:
-        what = f"has no module {missing[0]!r}" if missing else f"is a {type(small).__name__}"
-        raise SSHMLError(f"the small model {what}; give the one that came from the first.")
+    if missing:
+        raise SSHMLError(f"the small model has no module {missing[0]!r}; give the one that came from the first.")
     batches, moments, samples = None, {}, 0
     if data is not None:
         twin = copied(model)

@@ -160,7 +160,7 @@ def _checksum(state):
 
 
 def _read_hdf5(path):
-    with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
+    with open_hdf5(path, FORMAT, FORMAT_VERSION, sealed=True) as file:
         try:
             about = json.loads(file.attrs["model"])
             state = {}
