@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import numbers
 import types
 
 import torch
@@ -49,10 +50,18 @@ def finetune(
     Raises:
         SSHMLError: as `fit`; a share or temperature out of range.
     """
-    if not 0 <= share <= 1 or not temperature > 0:
+    numbers_ = all(isinstance(x, numbers.Real) for x in (share, temperature))
+    if not numbers_ or not 0 <= share <= 1 or not temperature > 0:
         raise SSHMLError(f"share is {share!r} and temperature {temperature!r}; expected 0 to 1, and above 0.")
     if not isinstance(model, nn.Module) or not any(p.requires_grad for p in model.parameters()):
         raise SSHMLError(f"this {type(model).__name__} has no parameters to train; unfreeze some (requires_grad).")
+    if teacher is not None and not isinstance(teacher, nn.Module):
+        raise SSHMLError(f"the teacher is a {type(teacher).__name__}; expected an nn.Module.")
+    other = {p.dtype for p in model.parameters()} - {torch.float32}
+    if other:
+        raise SSHMLError(
+            f"the network holds {', '.join(map(str, other))}; training is in float32: convert by .float()."
+        )
     training = training or GENTLE
     loss = None if teacher is None else _Distilling(copy.deepcopy(teacher).eval(), share, temperature)
     frozen = [parameter.requires_grad for parameter in model.parameters()]
@@ -65,7 +74,9 @@ def finetune(
 
 def _split(data):
     if isinstance(data, tuple) and len(data) == 2:
-        return types.SimpleNamespace(inputs=torch.as_tensor(data[0]).numpy(), labels=torch.as_tensor(data[1]).numpy())
+        return types.SimpleNamespace(
+            inputs=torch.as_tensor(data[0]).detach().numpy(), labels=torch.as_tensor(data[1]).numpy()
+        )
     return data
 
 
@@ -78,6 +89,8 @@ class _Distilling:
     def __call__(self, inputs, logits, labels):
         with torch.no_grad():
             wanted = self.teacher.to(inputs.device)(inputs.flatten(0, 1)) / self.temperature
+        if wanted.shape != logits.flatten(0, 1).shape:
+            raise SSHMLError(f"the teacher gives {wanted.shape[-1]} classes and the network {logits.shape[-1]}.")
         found = (logits.flatten(0, 1) / self.temperature).log_softmax(-1)
         apart = nn.functional.kl_div(found, wanted.log_softmax(-1), reduction="none", log_target=True).sum(-1)
         apart = apart.view(labels.shape) * self.temperature**2

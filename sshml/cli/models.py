@@ -71,11 +71,13 @@ def compress(
         )
     size = _size(method, one) if ways[2] or not any(ways) else None
     options = {
-        "methods": tuple(methods.split(",")),
+        "methods": tuple(word.strip() for word in methods.split(",")),
         "layers": None if layers is None else layers.split(","),
         "absorb_bias": absorb_bias,
         "faster": faster,
     }
+    if not ways[0] and (methods, layers, absorb_bias, faster) != ("svd,mpo", None, False, False):
+        raise SSHMLError("--methods, --layers, --absorb-bias and --faster go with a budget (--share); leave them out.")
     is_run = _is_run(model)
     if is_run:
         if test is not None:
@@ -112,10 +114,12 @@ def compress(
         _print_run(run, small, out, dataset, json)
     else:
         from sshml.compression import compress as apply
+        from sshml.compression import report
 
         small = apply(dense, layer_of(layer), method, **size) if planned is None else apply(dense, planned, data=known)
+        found = report(dense, small, report_on)
         _write_model(small, out, known, force)
-        _print_report(dense, small, report_on, f"{out}:", json)
+        _print_report(found, f"{out}:", json)
 
 
 @app.command()
@@ -196,9 +200,12 @@ def _arrays(data, labels):
         x = np.load(data, allow_pickle=False)
         y = None if labels is None else np.load(labels, allow_pickle=False)
         if hasattr(x, "files"):
-            x, y = x["x"], x["y"] if "y" in x.files and y is None else y
+            with x as found:
+                x, y = found["x"], found["y"] if "y" in found.files and y is None else y
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise SSHMLError(f"{data} cannot be read: {error}; expected .npy, or .npz with x and y.") from None
+    if not x.ndim:
+        raise SSHMLError(f"{data} holds a single number; expected an array (sample, ...).")
     return x if y is None else (x, y)
 
 
@@ -251,10 +258,7 @@ def _write_plan(planned, out, force, json):
     print(planned.to_json() if json else f"{out}:\n{planned}", end="\n" if json else "")
 
 
-def _print_report(dense, small, data, head, json):
-    from sshml.compression import report
-
-    found = report(dense, small, data)
+def _print_report(found, head, json):
     if json:
         print_json({"rows": found.rows, "totals": found.totals, "notes": found.notes})
     else:
@@ -263,12 +267,12 @@ def _print_report(dense, small, data, head, json):
 
 def _print_run(run, small, out, dataset, json):
     """Print the report of the first network and the accuracies of all."""
-    from sshml.compression import n_bytes, n_parameters
+    from sshml.compression import n_bytes, n_parameters, report
     from sshml.statistics import spread
 
     before, after = run.model(), small.model()
     counts = f"{n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)} bytes"
     data = None if dataset is None else _seen(run, dataset.test)
-    _print_report(before, after, data, f"{out}: {counts} per network; the first one:", json)
+    _print_report(report(before, after, data), f"{out}: {counts} per network; the first one:", json)
     if dataset is not None and not json:
         print(f"test accuracy {spread(run.accuracy(dataset.test))} -> {spread(small.accuracy(dataset.test))}")

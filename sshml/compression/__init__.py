@@ -8,6 +8,7 @@ from sshml.compression.exporting import export_model, to_torch
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.lowrank import LowRankLinear, truncated_svd
 from sshml.compression.model import LAYERS, compress, n_bytes, n_parameters, tensorize
+from sshml.compression.modules import find_layer, linear_layers
 from sshml.compression.mpo import MPOLinear, tensorised
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.planner import Front, front, plan
@@ -17,7 +18,7 @@ from sshml.compression.reading import read_module
 from sshml.compression.report import Report, report
 from sshml.compression.saving import load_model, save_model
 from sshml.compression.shape import MPOShape, as_shape
-from sshml.compression.sites import find_layer, linear_layers
+from sshml.compression.sites import Site, survey
 
 __all__ = [
     "LAYERS",
@@ -32,6 +33,7 @@ __all__ = [
     "MaskedLinear",
     "Plan",
     "Report",
+    "Site",
     "as_shape",
     "check_weight",
     "choose_bonds",
@@ -52,6 +54,7 @@ __all__ = [
     "read_module",
     "report",
     "save_model",
+    "survey",
     "tensorised",
     "tensorize",
     "to_torch",

@@ -31,8 +31,10 @@ class Batches:
         self.device, self.dtype = tensor.device, tensor.dtype
         if hasattr(data, "inputs") and hasattr(data, "labels"):
             data = data.inputs() if callable(data.inputs) else data.inputs, data.labels
-        if isinstance(data, tuple) and len(data) == 2:
-            data = tuple(_array(each) for each in data)
+        if isinstance(data, tuple):
+            if len(data) != 2:
+                raise SSHMLError(f"data is a tuple of {len(data)}; expected (inputs, labels), or a list of batches.")
+            data = tuple(as_tensor(each) for each in data)
             if len(data[0]) != len(data[1]):
                 raise SSHMLError(
                     f"data has {len(data[0])} inputs and {len(data[1])} labels; expected a label for each."
@@ -40,7 +42,7 @@ class Batches:
         elif isinstance(data, (np.ndarray, torch.Tensor)) or (
             isinstance(data, list) and data and isinstance(data[0], (numbers.Number, list))
         ):
-            data = _array(data), None
+            data = as_tensor(data), None
         elif not hasattr(data, "__iter__") or isinstance(data, (str, bytes, dict)):
             raise SSHMLError(
                 f"data is a {type(data).__name__}; expected an array (sample, ...), (inputs, labels), a split, or a"
@@ -67,22 +69,35 @@ class Batches:
 
     def __iter__(self):
         seen = 0
-        for inputs, labels in self._pairs():
-            if isinstance(inputs, dict):
-                inputs = {name: self._ready(value) for name, value in inputs.items()}
-                count = len(next(iter(inputs.values())))
-            else:
-                inputs = self._ready(inputs)
-                count = len(inputs)
-            labels = None if labels is None else torch.as_tensor(labels).to(self.device)
-            if self.limit is not None and seen + count > self.limit and not isinstance(inputs, dict):
-                inputs, labels = inputs[: self.limit - seen], None if labels is None else labels[: self.limit - seen]
-            seen += count
-            yield inputs, labels
-            if self.limit is not None and seen >= self.limit:
-                return
+        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
+            for inputs, labels in self._pairs():
+                inputs, labels = self._ready_batch(inputs, labels)
+                count = size_of(inputs)
+                if self.limit is not None and seen + count > self.limit and not isinstance(inputs, dict):
+                    inputs = inputs[: self.limit - seen]
+                    labels = None if labels is None else labels[: self.limit - seen]
+                seen += count
+                yield inputs, labels
+                if self.limit is not None and seen >= self.limit:
+                    return
         if not seen:
             raise SSHMLError("data is empty; expected at least one batch.")
+
+    def _ready_batch(self, inputs, labels):
+        if isinstance(inputs, dict):
+            if not inputs:
+                raise SSHMLError("a batch is an empty dictionary; expected the model's arguments.")
+            inputs = {name: self._ready(value) for name, value in inputs.items()}
+        else:
+            inputs = self._ready(inputs)
+        if labels is None:
+            return inputs, None
+        labels = as_tensor(labels).to(self.device)
+        if labels.is_complex() or len(labels) != size_of(inputs):
+            raise SSHMLError(
+                f"a batch has {size_of(inputs)} inputs and labels {tuple(labels.shape)} of {labels.dtype}."
+            )
+        return inputs, labels
 
     def _pairs(self):
         if isinstance(self.data, tuple):
@@ -104,41 +119,86 @@ class Batches:
                 )
 
     def _ready(self, inputs):
-        inputs = _array(inputs)
+        """Return inputs as a tensor of its own, which a forward pass may change, in the model's type of numbers."""
+        inputs = as_tensor(inputs)
         if inputs.is_floating_point():
             if not torch.isfinite(inputs).all():
                 raise SSHMLError("data holds NaN or infinite numbers; remove them first.")
             inputs = inputs.to(self.dtype)
-        return inputs.to(self.device)
+        return inputs.to(self.device, copy=True)
 
 
-def _array(data):
+def size_of(inputs):
+    """Return the number of samples of a batch."""
+    return len(next(iter(inputs.values())) if isinstance(inputs, dict) else inputs)
+
+
+def own(inputs):
+    """Return a copy of a batch, which a forward pass may change."""
+    return {name: x.clone() for name, x in inputs.items()} if isinstance(inputs, dict) else inputs.clone()
+
+
+def as_tensor(data):
+    """Return data (sample, ...) as a dense tensor, or raise."""
     try:
+        if isinstance(data, np.ndarray):
+            data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
         found = torch.as_tensor(data).detach()
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise SSHMLError(f"data is no array of numbers ({one_line(error)}).") from None
     if not found.ndim:
         raise SSHMLError("data is a single number; expected an array (sample, ...).")
+    if found.layout is not torch.strided or found.device.type == "meta":
+        raise SSHMLError(f"data is a tensor of layout {found.layout} on {found.device}; expected a dense one.")
     return found
 
 
 def output(model, inputs):
-    """Return the outputs of a model on a batch as one tensor (sample, ...): its logits where it returns several things.
+    """Return the outputs of a model on a batch as one tensor: its logits, or the first of several that is no number.
 
     Raises:
-        SSHMLError: the model does not take the inputs, or returns no tensor.
+        SSHMLError: the model does not take the inputs, or returns no such tensor.
     """
     try:
         found = model(**inputs) if isinstance(inputs, dict) else model(inputs)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, AssertionError) as error:
-        if isinstance(error, SSHMLError):
-            raise
+    except SSHMLError:
+        raise
+    except Exception as error:  # whatever a forward pass raises
         raise SSHMLError(f"the model does not take the data: {one_line(error)}") from None
-    found = getattr(found, "logits", found)
-    if isinstance(found, dict):
-        found = found.get("logits", next(iter(found.values()), None))
-    while isinstance(found, (tuple, list)) and found:
-        found = found[0]
-    if not isinstance(found, torch.Tensor):
-        raise SSHMLError(f"the model returns a {type(found).__name__}; expected a tensor, or one first among others.")
-    return found
+    for tensor in _tensors(found):
+        if tensor.ndim:
+            return tensor
+    raise SSHMLError(f"the model returns a {type(found).__name__} without a tensor (sample, ...).")
+
+
+def _tensors(found):
+    """Yield the tensors in what a model returns, logits first."""
+    if isinstance(found, torch.Tensor):
+        yield found
+    elif isinstance(getattr(found, "logits", None), torch.Tensor):
+        yield found.logits
+    elif isinstance(found, dict):
+        yield from _tensors([value for _, value in sorted(found.items(), key=lambda item: item[0] != "logits")])
+    elif isinstance(found, (tuple, list)):
+        for each in found:
+            yield from _tensors(each)
+
+
+def right(outputs, labels):
+    """Return whether each output (sample, class), or one number per sample, is the one of its label.
+
+    The largest of several numbers is the class; a single number is class 1 above 0.
+
+    Raises:
+        SSHMLError: labels that are no classes, or of another shape.
+    """
+    if labels.is_floating_point():
+        raise SSHMLError(f"labels are {labels.dtype}; expected class numbers, or evaluate=... of your own.")
+    if outputs.ndim > 1 and outputs.shape[1] > 1:
+        found = outputs.argmax(1)
+    else:
+        found = outputs.reshape(len(outputs), -1).squeeze(1) > 0
+    labels = labels.reshape(len(labels)) if labels.numel() == len(labels) else labels
+    if found.shape != labels.shape:
+        raise SSHMLError(f"outputs {tuple(outputs.shape)} and labels {tuple(labels.shape)} do not match.")
+    return found == labels

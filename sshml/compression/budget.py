@@ -7,9 +7,9 @@ import numbers
 import torch
 
 from sshml.compression.layer import check_weight
+from sshml.compression.modules import copied, find_layer, replaced
 from sshml.compression.mpo import MPOLinear, tensorised
 from sshml.compression.shape import as_shape
-from sshml.compression.sites import copied, find_layer, replaced
 from sshml.errors import SSHMLError
 
 CLOSE, WORSE = 0.99, 2.0

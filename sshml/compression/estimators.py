@@ -106,4 +106,6 @@ def compressed_estimator(estimator, arguments, data):
     given = {name: value for name, value in arguments.items() if not any(value is idle for idle in (None, False, ...))}
     new = kind(estimator, given, data is not None)
     new.estimator_ = estimator
+    if isinstance(data, tuple) and len(data) == 2 and getattr(new, "_estimator_type", "") == "classifier":
+        data = data[0], np.searchsorted(estimator.classes_, data[1])  # of classes the numbers
     return new._compress(data)

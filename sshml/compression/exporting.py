@@ -3,18 +3,19 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from sshml.compression.attention import CompressedAttention
-from sshml.compression.batches import output
+from sshml.compression.batches import as_tensor, output
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
-from sshml.compression.sites import carry_over, copied, evaluating
+from sshml.compression.modules import carry_over, copied, evaluating
+from sshml.compression.saving import as_path
 from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
 
@@ -27,8 +28,8 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 def export_model(model, path, example, force=False):
     """Write a model as a program that runs without sshml: .pt2 (`torch.export`) or .onnx.
 
-    The number of samples stays free. The program is read back and compared with the model on the example, and on more
-    samples where it takes them, before the file gets its name. ONNX graphs are written as they are: an optimiser would
+    The number of samples stays free. The program is read back and compared with the model on the example, repeated to
+    COUNTS of samples, before the file gets its name. ONNX graphs are written as they are: an optimiser would
     multiply factors and cores into the dense matrices and write those.
 
     Args:
@@ -41,28 +42,37 @@ def export_model(model, path, example, force=False):
         SSHMLError: another ending, a model that cannot be traced, a program whose outputs differ, ONNX without the
             packages of `pip install 'sshml[export]'`.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in (".pt2", ".onnx"):
         raise SSHMLError(f"{path} has no known ending; end an exported program in .pt2 or .onnx.")
+    if not isinstance(model, nn.Module):
+        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
     model = copied(model)
-    inputs = example if isinstance(example, tuple) else (example,)
-    inputs = tuple(torch.as_tensor(x).detach() for x in inputs)
+    inputs = tuple(as_tensor(x) for x in (example if isinstance(example, tuple) else (example,)))
     floating = next((t.dtype for t in model.parameters() if t.is_floating_point()), torch.float32)
     inputs = tuple(x.to(floating) if x.is_floating_point() else x for x in inputs)
-    if any(not x.ndim or not len(x) for x in inputs):
+    if not inputs or any(not len(x) for x in inputs):
         raise SSHMLError("the example is empty; give one sample, x[:1].")
     write = _write_onnx if path.suffix == ".onnx" else _write_program
     with evaluating(model), _quiet(), new_file(path, force) as partial:
-        expected = _call(model, inputs)
-        more = tuple(torch.cat([x, x, x])[:3] for x in inputs)  # dimensions of size 1 are taken for constants
+        wanted = {count: _call(model, _samples(inputs, count)) for count in COUNTS}
         try:
-            run = write(model, more, partial)
-        except SSHMLError:
-            raise
+            run = write(model, _samples(inputs, COUNTS[1]), partial)  # sizes of 1 are taken for constants
+            found = {count: run(_samples(inputs, count)) for count in COUNTS}
         except Exception as error:  # tracers raise what they like
-            raise SSHMLError(f"this {type(model).__name__} cannot be exported ({one_line(error)}).") from None
-        for given, wanted in ((inputs, expected), (more, _call(model, more))):
-            _refuse_other(run(given), wanted, floating, path)
+            text = re.sub(r"\x1b\[[0-9;]*m", "", one_line(error))
+            raise SSHMLError(f"this {type(model).__name__} cannot be exported ({text:.300}).") from None
+        for count in COUNTS:
+            _refuse_other(found[count], wanted[count], floating, path)
+
+
+COUNTS = (1, 3, 16)
+"""Numbers of samples on which a program is compared with the model."""
+
+
+def _samples(inputs, count):
+    """Return so many samples of an example, repeated in turn, in memory of their own."""
+    return tuple(x[torch.arange(count) % len(x)].clone() for x in inputs)
 
 
 def _call(model, inputs):
@@ -80,10 +90,7 @@ def _refuse_other(found, wanted, dtype, path):
 
 def _write_program(model, inputs, partial):
     free = tuple({0: torch.export.Dim("samples", min=1)} for _ in inputs)
-    try:
-        program = torch.export.export(model, inputs, dynamic_shapes=free)
-    except Exception:  # where the number of samples cannot be free, as behind a reshape to a constant
-        program = torch.export.export(model, inputs)
+    program = torch.export.export(model, inputs, dynamic_shapes=free)
     for node in program.graph.nodes:  # where in the sources of this machine it comes from
         for note in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn"):
             node.meta.pop(note, None)
@@ -119,7 +126,7 @@ def _write_onnx(model, inputs, partial):
 def _quiet():
     """Keep what tracers warn of, which a user cannot mend, to themselves."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -141,6 +148,8 @@ def to_torch(model, dense=False):
     Raises:
         SSHMLError: such layers, by name, unless `dense` is True.
     """
+    if not isinstance(model, nn.Module):
+        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
     model = copied(model)
     compressed = (CompressedLinear, CompressedConv, CompressedAttention)
     found = {path: module for path, module in model.named_modules() if isinstance(module, compressed)}
@@ -157,6 +166,11 @@ def to_torch(model, dense=False):
                 )
             new = module.to_dense()
         carry_over(module, new)
+        if not any(parameter.requires_grad for name, parameter in module.named_parameters() if name != "bias"):
+            new.requires_grad_(False)
+        if getattr(module, "bias", None) is not None and not isinstance(module, nn.MultiheadAttention):
+            last = new[-1] if isinstance(new, nn.Sequential) else new
+            last.bias.requires_grad_(module.bias.requires_grad)
         if not path:
             return new
         for place, each in list(model.named_modules(remove_duplicate=False)):

@@ -39,7 +39,12 @@ class Spectrum:
     """
 
     def __init__(self, weight, moment=None):
-        self.weight, self.moment = weight, moment
+        self.weight = weight
+        self.scale = float(weight.abs().max()) or 1.0  # squares of numbers of any size stay numbers
+        weight = weight / self.scale
+        if moment is not None:
+            moment = moment / (float(moment.diagonal(dim1=1, dim2=2).max()) or 1.0)
+        self.moment = moment
         rows, columns = weight.shape[1:]
         self.wide = moment is not None or rows <= columns  # U is kept; else V, with W V V^T the same matrices
         if rows <= columns:
@@ -63,7 +68,7 @@ class Spectrum:
         """Return ||change C^(1/2)||^2 / ||W C^(1/2)||^2."""
         if self.total == 0:
             return 0.0
-        change = change.double()
+        change = change.double() / self.scale
         square = change.square().sum() if self.moment is None else ((change @ self.moment) * change).sum()
         return max(0.0, float(square) / self.total)
 
@@ -181,8 +186,10 @@ class Options:
         size = {"max_bond": list(bonds), "shape": [list(shape.out_dims), list(shape.in_dims)]}
         return size, site.groups * cost, site.groups * cost * self.itemsize, flops, loss
 
-    def larger_operator(self, choice, left):
-        """Return the choice of an operator with larger bonds in up to `left` bytes more; the same if there is none."""
+    def larger(self, choice, left):
+        """Return the choice of the same form in up to `left` bytes more; the same if there is none."""
+        if choice.method == "prune":
+            return self._more_weights(choice, left)
         per_number = self.itemsize * self.site.groups
         fitting = [step for step in self.path if choice.bytes < step[1] * per_number <= choice.bytes + left]
         if not fitting:
@@ -191,18 +198,34 @@ class Options:
         return Choice("mpo", size, numbers, n_bytes, round(flops * self.positions), loss)
 
     def _prune(self):
-        site, weight = self.site, self.spectrum.weight
-        full = site.out_features * site.in_features
-        index = torch.empty(0, dtype=index_dtype(full)).element_size()
-        most = full if self.growth else min(full, self.bytes[0] // (site.groups * (self.itemsize + index)))
+        full = self.site.out_features * self.site.in_features
+        most = full if self.growth else min(full, (self.bytes[0] - 1) // self._bytes_of_weight())
         if most < 1:
             return
-        order = importance(weight, self.spectrum.moment).flatten(1).argsort(dim=1, descending=True, stable=True)
+        order = importance(self.spectrum.weight, self.spectrum.moment).flatten(1)
+        self.order = order.argsort(dim=1, descending=True, stable=True)
         for keep in np.unique(np.geomspace(1, most, 3 * FEW).round().astype(int)).tolist():
-            change = weight.flatten(1).scatter(1, order[:, :keep], 0.0).view_as(weight)
-            stored = site.groups * keep
-            loss = self.spectrum.loss(change)
-            self.add("prune", {"keep": keep}, stored, stored * (self.itemsize + index), 2 * site.groups * full, loss)
+            self.add("prune", *self._weights(keep))
+
+    def _bytes_of_weight(self):
+        """Return the bytes of one weight in every group, with its index."""
+        index = torch.empty(0, dtype=index_dtype(self.site.out_features * self.site.in_features)).element_size()
+        return self.site.groups * (self.itemsize + index)
+
+    def _weights(self, keep):
+        """Return (size, numbers, bytes, FLOPs of a row, loss) of some weights that are kept."""
+        site, weight = self.site, self.spectrum.weight
+        change = weight.flatten(1).scatter(1, self.order[:, :keep], 0.0).view_as(weight)
+        flops = 2 * site.groups * site.out_features * site.in_features
+        return {"keep": keep}, site.groups * keep, keep * self._bytes_of_weight(), flops, self.spectrum.loss(change)
+
+    def _more_weights(self, choice, left):
+        full = self.site.out_features * self.site.in_features
+        keep = min(full, int((min(choice.bytes + left, self.site.n_bytes - 1)) // self._bytes_of_weight()))
+        if keep <= choice.size["keep"]:
+            return choice
+        size, numbers, n_bytes, flops, loss = self._weights(keep)
+        return Choice("prune", size, numbers, n_bytes, round(flops * self.positions), loss)
 
 
 def importance(weight, moment=None):

@@ -8,11 +8,12 @@ from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, plain_linear
 from sshml.compression.lowrank import LowRankLinear
+from sshml.compression.modules import copied, find_layer, leaves_chance_alone, replaced
 from sshml.compression.mpo import MPOLinear
 from sshml.compression.plan import Plan
 from sshml.compression.planner import Menu, plan
 from sshml.compression.pruning import MaskedLinear
-from sshml.compression.sites import copied, find_layer, replaced, survey
+from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
 METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear}
@@ -30,6 +31,7 @@ PLANNING = frozenset(inspect.signature(plan).parameters) - {
 """What goes with a budget."""
 
 
+@leaves_chance_alone
 def compress(
     model,
     layer=...,
@@ -87,7 +89,7 @@ def compress(
                 f"a budget is for the whole model, not for {other}; narrow it by layers=... and methods=..."
             )
         found = plan(model, **goals, data=data, **options)
-        return _grown(model, found.menu.apply(found), allow_growth)
+        return _grown(model, found.menu.apply(found, model), allow_growth)
     if isinstance(layer, Plan):
         if method is not None or set(options) - {"progress"}:
             raise SSHMLError("a plan says all; change it with its with_choice(site, method, ...).")
@@ -98,8 +100,9 @@ def compress(
 
 
 def _by_plan(model, plan, data, progress):
+    plan.check()
     menu = plan.menu
-    if menu is None or not menu.of(model):
+    if menu is None or not menu.serves(model, plan):
         if plan.data_aware and data is None:
             raise SSHMLError("the plan was made with data; pass the same data=... to apply it.")
         aware = data if plan.data_aware else None
@@ -108,7 +111,7 @@ def _by_plan(model, plan, data, progress):
         if unknown:
             name, why = next(iter(unknown.items()))
             raise SSHMLError(f"the plan names the site {name!r}, which this model cannot offer: {why}.")
-    return menu.apply(plan)
+    return menu.apply(plan, model)
 
 
 def _grown(model, small, allow_growth):
@@ -122,7 +125,7 @@ def _grown(model, small, allow_growth):
 
 def _one_form(model, layer, method, size):
     """Return a copy of a model with one linear layer, or several, in one form."""
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
     kind = METHODS[method]
     if not set(size) & set(kind.sizes) or set(size) - {*kind.sizes, *kind.options, "allow_growth"}:

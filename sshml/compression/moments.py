@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from sshml.compression.batches import output
 from sshml.compression.convolution import sides
-from sshml.compression.sites import evaluating
+from sshml.compression.modules import evaluating
 
 BLOCK = 2**24
 """Numbers of unfolded patches that are held at once."""
@@ -72,8 +72,10 @@ def second_moments(model, sites, batches, progress=None):
     projections = {}
     for path in dict.fromkeys(site.path for site in sites.values()):
         own = [site for site in sites.values() if site.path == path]
-        parent = model.get_submodule(path.rpartition(".")[0])
-        if isinstance(parent, nn.MultiheadAttention):  # which never calls its out_proj, but takes its weight
+        outer, _, name = path.rpartition(".")
+        if name and isinstance(
+            model.get_submodule(outer), nn.MultiheadAttention
+        ):  # which never calls its out_proj, but takes its weight
             weight = model.get_submodule(path).weight
             projections[id(weight)] = weight, own[0]
         else:

@@ -70,10 +70,25 @@ class Plan:
         choices = self.choices | {site: Choice(method, size)}
         return dataclasses.replace(self, choices=choices, n_bytes=None, error=None)
 
+    def check(self):
+        """Raise where the plan holds something of another kind than it should."""
+        for name, choice in self.choices.items():
+            if (
+                not isinstance(choice, Choice)
+                or not isinstance(choice.method, str)
+                or not isinstance(choice.size, dict)
+            ):
+                raise SSHMLError(f"the choice of {name!r} is {choice!r:.80}; expected a method and a size like rank 8.")
+        kinds = {"reasons": dict, "n_bytes": int, "dense_bytes": int, "error": (int, float), "notes": list}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise SSHMLError(f"{name} of the plan is {value!r:.60}; expected another kind of value.")
+
     def rows(self):
         """Return a row for each site, and for each module that stays dense with the reason, for a table."""
         chosen = [{"site": name} | dataclasses.asdict(choice) for name, choice in self.choices.items()]
-        return chosen + [{"site": path, "method": "dense", "reason": reason} for path, reason in self.reasons.items()]
+        return chosen + [{"site": path, "method": "dense", "reason": why} for path, why in (self.reasons or {}).items()]
 
     def __str__(self):
         rows = [
@@ -85,18 +100,18 @@ class Plan:
             for row in self.rows()
         ]
         text = aligned(("site", "method", "size", "numbers", "bytes", "loss", "kept dense because"), rows)
-        if self.n_bytes is not None:
-            share = self.n_bytes / max(1, self.dense_bytes)
+        if self.n_bytes is not None and self.dense_bytes:
+            share = self.n_bytes / self.dense_bytes
             text += f"whole model: {self.dense_bytes} -> {self.n_bytes} bytes, {share:.2%}\n"
         if self.error is not None:
             text += f"relative error of the outputs on the data: {self.error:.3g}\n"
-        return text + "".join(f"note: {note}\n" for note in self.notes)
+        return text + "".join(f"note: {note}\n" for note in self.notes or ())
 
     def to_json(self):
         """Return the plan as a JSON text, from which `from_json` makes an equal one."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "menu"}
         data["choices"] = {name: dataclasses.asdict(choice) for name, choice in self.choices.items()}
-        return json.dumps({"format": FORMAT, "version": 1} | data, indent=1)
+        return json.dumps({"format": FORMAT, "version": 1} | data, indent=1, default=lambda number: number.item())
 
     @classmethod
     def from_json(cls, text):
@@ -110,7 +125,9 @@ class Plan:
             if data.pop("format") != FORMAT or data.pop("version") != 1:
                 raise SSHMLError(f"the text is no {FORMAT} of version 1.")
             data["choices"] = {name: Choice(**choice) for name, choice in data["choices"].items()}
-            return cls(**data)
+            found = cls(**data)
+            found.check()
+            return found
         except SSHMLError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.compression.attention import PARTS, CompressedAttention
-from sshml.compression.batches import Batches, output
-from sshml.compression.convolution import CompressedConv
+from sshml.compression.batches import Batches, output, own, right, size_of
+from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.front import ParetoFront
+from sshml.compression.layer import HALF
 from sshml.compression.menu import METHODS, SCORED, Options, Spectrum, parts_of
+from sshml.compression.modules import copied, evaluating, leaves_chance_alone
 from sshml.compression.moments import second_moments
 from sshml.compression.plan import Choice, Plan
-from sshml.compression.sites import copied, evaluating, replaced, survey
+from sshml.compression.sites import survey
 from sshml.compression.timing import compare
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
@@ -28,6 +29,7 @@ LOOK = 1024
 GOALS = ("share", "n_bytes", "tolerance", "accuracy")
 
 
+@leaves_chance_alone
 def plan(
     model,
     *,
@@ -77,8 +79,12 @@ def plan(
         raise SSHMLError(f"give one of {', '.join(GOALS)}; got {', '.join(given) or 'none'}.")
     goal, value = next(iter(given.items()))
     _check_goal(goal, value)
-    if not methods:
-        raise SSHMLError(f"methods are {methods!r}; choose of {', '.join(METHODS)}.")
+    methods = (methods,) if isinstance(methods, str) else methods
+    if not isinstance(methods, (tuple, list, set)) or not methods or not set(map(str, methods)) <= set(METHODS):
+        raise SSHMLError(f"methods are {methods!r:.80}; choose of {', '.join(METHODS)}.")
+    for name, call in (("evaluate", evaluate), ("progress", progress)):
+        if call is not None and not callable(call):
+            raise SSHMLError(f"{name} is a {type(call).__name__}; expected a function.")
     if evaluate is not None and goal != "accuracy":
         raise SSHMLError("evaluate has a meaning beside accuracy=... only.")
     if data is None and (goal == "tolerance" or (goal == "accuracy" and evaluate is None)):
@@ -87,17 +93,27 @@ def plan(
     if goal == "accuracy" and evaluate is None:
         evaluate = menu.accuracy
     found = _chosen(menu, goal, value, evaluate)
+    slow = set()
     while faster:
-        slow = menu.slower(found)
-        if not slow:
+        new = menu.slower(found)
+        if not new:
             break
-        found = _chosen(menu.without(slow), goal, value, evaluate)
-        found.notes.append(f"kept dense, as the form was slower here: {', '.join(slow)}")
+        slow.update(new)
+        try:
+            found = _chosen(menu.without(slow), goal, value, evaluate)
+        except SSHMLError as error:
+            raise SSHMLError(
+                f"{error} faster=True left {len(slow)} layers dense whose forms are slower here."
+            ) from None
+        found.notes.append(f"kept dense, as their forms were slower here: {', '.join(sorted(slow))}")
     return found
 
 
 def _check_goal(goal, value):
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        real = False
     expected = {
         "share": ("a share of the bytes, above 0 and at most 1", lambda x: 0 < x <= 1),
         "n_bytes": ("a number of bytes of at least 1", lambda x: x >= 1),
@@ -129,9 +145,16 @@ def _chosen(menu, goal, value, evaluate):
     if goal == "tolerance":
         reached = lambda plan: menu.error(plan) <= value  # noqa: E731
     else:
-        reached = lambda plan: evaluate(menu.apply(plan)) >= value  # noqa: E731
+        reached = lambda plan: _number(evaluate(menu.apply(plan))) >= value  # noqa: E731
     plans = [menu.smallest(menu.front(measure), reached, f"{goal} {value}") for measure in menu.measures]
     return min(plans, key=lambda plan: plan.n_bytes)
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SSHMLError(f"evaluate returned {value!r:.60}; expected a number.") from None
 
 
 class Menu:
@@ -151,41 +174,72 @@ class Menu:
         self, model, data=None, methods=("svd", "mpo"), layers=None, absorb_bias=False, shrink=False, progress=None
     ):
         methods = (methods,) if isinstance(methods, str) else tuple(methods)
-        if not set(methods) <= set(METHODS):
-            raise SSHMLError(f"methods are {methods}; choose of {', '.join(METHODS)}.")
         sites, self.reasons = survey(model)
         self.sites = _within(sites, self.reasons, layers)
-        self.model, self.absorb_bias, self.shrink, self.notes = copied(model), bool(absorb_bias), bool(shrink), []
+        self.model, self.shrink, self.notes = copied(model), bool(shrink), []
+        self.absorb_bias = bool(absorb_bias) and (not methods or "svd" in methods)
         self.n_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
         self.batches = None if data is None else Batches(data, self.model)
-        moments, samples = {}, 0
+        self._methods, self._moments, self._samples = methods, {}, 0
         if self.batches is not None:
-            samples = sum(len(next(iter(x.values())) if isinstance(x, dict) else x) for x, _ in self.batches)
-            moments = second_moments(self.model, self.sites, self.batches, progress)
-        self._methods, self._moments, self._samples = methods, moments, samples
+            self._look()
+            self._samples = sum(size_of(inputs) for inputs, _ in self.batches)
+            self._moments = second_moments(copied(model), self.sites, self.batches, progress)
         self.options = {name: self._options(site) for name, site in self.sites.items()}
         self._say_what_is_missing()
+
+    def _look(self):
+        """Take the first samples, the outputs on them, and leave out sites in whose place nothing else acts alike."""
+        self._first = list(self.batches.first(LOOK))
+        self._exact = self._outputs(copied(self.model))
+        if _distance(self._outputs(copied(self.model)), self._exact) > 0:
+            self.notes.append("the outputs on the same data differ from pass to pass; errors are those of chance too")
+            return
+        close = 0.05 if self._exact[0].dtype in HALF else 1e-3
+        if self._apart(self.sites) <= close:
+            return
+        for path in {site.path for site in self.sites.values()}:
+            here = {name: site for name, site in self.sites.items() if site.path == path}
+            if not self._apart(here) <= close:
+                self.reasons[path] = "the model treats another layer in its place differently"
+                self.sites = {name: site for name, site in self.sites.items() if name not in here}
+
+    def _apart(self, sites):
+        """Return how far the outputs go when layers of ours store the very matrices of some sites."""
+        model, forms = copied(self.model), {}
+        for site in sites.values():
+            matrices = site.matrices(self.model)
+            forms.setdefault(site.path, {})[site.part] = [StoredMatrix.of_matrix(matrix) for matrix in matrices]
+        for path, made in forms.items():
+            model = with_forms(model, path, made)
+        try:
+            return _distance(self._outputs(model), self._exact)
+        except SSHMLError:  # what the model misses of its own layer
+            return math.inf
 
     def _options(self, site):
         positions = 1
         if site.name in self._moments:
             positions = self._moments[site.name].rows / self._samples
-        weight = self.model.get_submodule(site.path)
         itemsize = site.matrices(self.model).itemsize
-        return Options(site, self.spectrum(site), itemsize, positions, self._methods, self.absorbs(site, weight))
+        return Options(site, self.spectrum(site), itemsize, positions, self._methods, self.absorbs(site))
 
-    def absorbs(self, site, module):
+    def absorbs(self, site):
         """Return whether a site's bias is cut with its weight."""
-        parent = self.model.get_submodule(site.path.rpartition(".")[0])
-        alone = site.kind == "Linear" and not isinstance(parent, nn.MultiheadAttention)  # which takes the bias itself
-        return self.absorb_bias and alone and module.bias is not None
+        outer, _, name = site.path.rpartition(".")
+        inside = name and isinstance(
+            self.model.get_submodule(outer), nn.MultiheadAttention
+        )  # which takes the bias itself
+        return self.absorb_bias and site.kind == "Linear" and not inside and self._bias(site) is not None
+
+    def _bias(self, site):
+        return getattr(self.model.get_submodule(site.path), "bias", None)
 
     def spectrum(self, site):
         """Return the `Spectrum` of a site, with its bias as a further column where that is asked for."""
         weight, moment = site.matrices(self.model).double(), self._moments.get(site.name)
-        module = self.model.get_submodule(site.path)
-        if self.absorbs(site, module):
-            weight = torch.cat([weight, module.bias.detach().double()[None, :, None]], 2)
+        if self.absorbs(site):
+            weight = torch.cat([weight, self._bias(site).detach().double()[None, :, None]], 2)
             return Spectrum(weight, None if moment is None else moment.with_one())
         return Spectrum(weight, None if moment is None else moment.mean_square)
 
@@ -206,13 +260,21 @@ class Menu:
                     f"{name}: {rows} rows of data for {site.in_features} inputs; give more, or it forgets"
                 )
 
-    def of(self, model):
-        """Return whether the menu is of a model with the very same numbers."""
-        own, other = self.model.state_dict(), model.state_dict()
-        return own.keys() == other.keys() and all(
-            isinstance(a, torch.Tensor) and a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
-            for a, b in zip(own.values(), other.values(), strict=True)
-        )
+    def serves(self, model, plan):
+        """Return whether the sites of a plan have the very same numbers in a model as in that of the menu."""
+        sites, _ = survey(model)
+        for name, choice in plan.choices.items():
+            site = self.sites.get(name)
+            if choice.method == "dense" and site is None:
+                continue
+            if site is None or sites.get(name) != site:
+                return False
+            pairs = [(site.matrices(model), site.matrices(self.model))]
+            if self.absorbs(site):
+                pairs.append(tuple(each.get_submodule(site.path).bias for each in (model, self.model)))
+            if not all(a.dtype == b.dtype and a.device == b.device and torch.equal(a, b) for a, b in pairs):
+                return False
+        return True
 
     def without(self, names):
         """Return the menu with these sites left dense."""
@@ -261,9 +323,9 @@ class Menu:
                 f" {_up(least / self.n_bytes)}; the rest of the model stays dense."
             )
         found = self.plan_of(front, number)
-        for name, choice in found.choices.items():  # few bonds are tried, many exist
-            if choice.method == "mpo":
-                larger = self.options[name].larger_operator(choice, budget - found.n_bytes)
+        for name, choice in found.choices.items():  # few bonds and numbers of weights are tried, many exist
+            if choice.method in ("mpo", "prune"):
+                larger = self.options[name].larger(choice, budget - found.n_bytes)
                 if larger.loss <= choice.loss:
                     found.choices[name] = larger
                     found.n_bytes += larger.bytes - choice.bytes
@@ -288,19 +350,46 @@ class Menu:
         """Return the plan with the error of its outputs, where there are data."""
         return plan if self.batches is None else dataclasses.replace(plan, error=self.error(plan))
 
-    def apply(self, plan):
-        """Return a copy of the model with a plan applied."""
-        return applied(copied(self.model), plan, self)
+    def apply(self, plan, model=None):
+        """Return a copy of the model, or of another one with the same numbers, with a plan applied.
+
+        Raises:
+            SSHMLError: a choice that does not fit its site.
+        """
+        model, forms = copied(self.model if model is None else model), {}
+        for name, choice in plan.choices.items():
+            if choice.method == "dense":
+                if choice.size:
+                    raise SSHMLError(f"{name}: a dense layer takes no size, got {choice.size}.")
+                continue
+            site = self.sites.get(name)
+            if site is None:
+                raise SSHMLError(f"the plan names the site {name!r}; there are {', '.join(self.sites) or 'none'}.")
+            forms.setdefault(site.path, {})[site.part] = self._forms(site, choice)
+        for path, made in forms.items():
+            model = with_forms(model, path, made)
+        return model
+
+    def _forms(self, site, choice):
+        """Return the form of each group of a site."""
+        absorbed = self.absorbs(site) and choice.method == "svd"
+        spectrum = self.options[site.name].spectrum if site.name in self.options else self.spectrum(site)
+        weight = site.matrices(self.model)
+        if self.absorbs(site) and not absorbed:
+            spectrum = Spectrum(weight.double())
+        try:
+            return parts_of(spectrum, choice.method, choice.size, weight.dtype, absorbed, self.shrink)
+        except (SSHMLError, TypeError) as error:
+            raise SSHMLError(f"{site.name}: {' '.join(str(error).split())}") from None
 
     def _outputs(self, model):
-        with evaluating(model):
-            return torch.cat([output(model, x).double().flatten(1) for x, _ in self.batches.first(LOOK)])
+        with evaluating(model), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the same chance in every pass
+            return [output(model, own(inputs)) for inputs, _ in self._first]
 
     def error(self, plan):
         """Return the relative error of the outputs of a plan on the first samples of the data."""
-        if not hasattr(self, "_exact"):
-            self._exact = self._outputs(self.model)
-        return float((self._outputs(self.apply(plan)) - self._exact).norm() / self._exact.norm().clamp_min(1e-300))
+        return _distance(self._outputs(self.apply(plan)), self._exact)
 
     def accuracy(self, model):
         """Return the accuracy of a model on the data."""
@@ -313,13 +402,12 @@ class Menu:
 
     def harm(self, plan):
         """Return the cross-entropy of a plan on the first samples, or without classes the error of its outputs."""
-        batches = [(x, labels) for x, labels in self.batches.first(LOOK)]
-        if any(labels is None or labels.is_floating_point() or labels.ndim != 1 for _, labels in batches):
+        if any(labels is None or labels.is_floating_point() or labels.ndim != 1 for _, labels in self._first):
             return plan.error
         small, total = self.apply(plan), 0.0
         with evaluating(small):
-            for inputs, labels in batches:
-                logits = output(small, inputs)
+            for inputs, labels in self._first:
+                logits = output(small, own(inputs))
                 if logits.ndim != 2 or int(labels.max()) >= logits.shape[1] or int(labels.min()) < 0:
                     return plan.error
                 total += float(nn.functional.cross_entropy(logits.double(), labels.long(), reduction="sum"))
@@ -345,17 +433,21 @@ def _within(sites, reasons, layers):
     """Return the sites that layers name."""
     if layers is None:
         return sites
-    layers = [layers] if isinstance(layers, str) else list(layers)
+    layers = [layers] if isinstance(layers, str) else layers
+    if not isinstance(layers, (list, tuple, set)) or not all(isinstance(layer, str) for layer in layers):
+        raise SSHMLError(f"layers are {layers!r:.80}; expected names: {', '.join(sites) or 'there are none'}.")
     found = {}
     for layer in layers:
-        own = {name: site for name, site in sites.items() if layer in (name, site.path) or name.startswith(f"{layer}.")}
-        if not own:
+        here = {
+            name: site for name, site in sites.items() if layer in (name, site.path) or name.startswith(f"{layer}.")
+        }
+        if not here:
             why = reasons.get(layer)
             known = ", ".join(sites) or "none"
             raise SSHMLError(
                 f"layer {layer!r} cannot be compressed: {why or 'there is none'}; those that can: {known}."
             )
-        found |= own
+        found |= here
     return {name: site for name, site in sites.items() if name in found}
 
 
@@ -363,8 +455,17 @@ def _up(share):
     return f"{math.ceil(share * 1e4) / 1e4:.4f}"
 
 
+def _distance(outputs, exact):
+    """Return ||outputs - exact|| / ||exact|| over all batches, infinite where the shapes differ."""
+    if any(a.shape != b.shape for a, b in zip(outputs, exact, strict=True)):
+        return math.inf
+    square = sum(float((a.double() - b.double()).square().sum()) for a, b in zip(outputs, exact, strict=True))
+    norm = sum(float(b.double().square().sum()) for b in exact)
+    return math.sqrt(square / max(norm, 1e-300))
+
+
 def accuracy(model, batches):
-    """Return the share of samples whose largest output is their label.
+    """Return the share of samples whose largest output is their label; of a single output, whether it is above 0.
 
     Raises:
         SSHMLError: no labels, or labels and outputs that do not match.
@@ -374,83 +475,9 @@ def accuracy(model, batches):
         for inputs, labels in batches:
             if labels is None:
                 raise SSHMLError("data has no labels; give (inputs, labels), or evaluate=... of your own.")
-            found = output(model, inputs)
-            found = found.argmax(1) if found.ndim == labels.ndim + 1 else found.flatten(1).squeeze(1) > 0
-            if found.shape != labels.shape:
-                raise SSHMLError(f"labels {tuple(labels.shape)} and outputs {tuple(found.shape)} do not match.")
-            hits, count = hits + int((found == labels).sum()), count + labels.numel()
+            found = right(output(model, inputs), labels)
+            hits, count = hits + int(found.sum()), count + len(found)
     return hits / count
-
-
-def applied(model, plan, menu):
-    """Return a model, a copy that may be changed, with a plan applied.
-
-    Raises:
-        SSHMLError: a choice that does not fit its site.
-    """
-    own = {}
-    for name, choice in plan.choices.items():
-        if choice.method != "dense":
-            own.setdefault(menu.sites[name].path, {})[menu.sites[name].part] = name, choice
-    for path, chosen in own.items():
-        model = _with_forms(model, path, chosen, menu)
-    return model
-
-
-def _with_forms(model, path, chosen, menu):
-    old = model.get_submodule(path)
-    made = {}
-    for part, (name, choice) in chosen.items():
-        site = menu.sites[name]
-        absorbs = menu.absorbs(site, menu.model.get_submodule(path))
-        spectrum = menu.options[name].spectrum if name in menu.options else menu.spectrum(site)
-        weight = site.matrices(menu.model)
-        absorbed = absorbs and choice.method == "svd"
-        if absorbs and not absorbed:
-            spectrum = Spectrum(weight.double())
-        try:
-            made[part] = parts_of(spectrum, choice.method, choice.size, weight.dtype, absorbed, menu.shrink)
-        except (SSHMLError, TypeError) as error:
-            raise SSHMLError(f"{name}: {' '.join(str(error).split())}") from None
-        _keep_grad(made[part], old, part)
-    if isinstance(old, nn.MultiheadAttention):
-        dense = (
-            old.in_proj_weight.chunk(3)
-            if old.in_proj_weight is not None
-            else [getattr(old, f"{part}_proj_weight") for part in PARTS]
-        )
-        parts = []
-        for part, weight in zip(PARTS, dense, strict=True):
-            if part in made:
-                parts += made[part]
-            else:
-                with torch.device("meta"):
-                    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-                layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad)
-                parts.append(layer)
-        new = CompressedAttention.of(old, parts)
-    elif isinstance(old, nn.Linear):
-        new = made[""][0]
-        if not getattr(new, "absorbed", False):
-            new.bias = _effective(old.bias)
-    else:
-        new = CompressedConv.of(old, made[""])
-        new.bias = _effective(old.bias)
-    return replaced(model, path, new)
-
-
-def _effective(bias):
-    """Return a bias as a parameter: the same object, or what a parametrisation makes of it."""
-    return bias if bias is None or isinstance(bias, nn.Parameter) else nn.Parameter(bias.detach().clone())
-
-
-def _keep_grad(parts, module, part):
-    """Let the parameters of forms be trained where the weight of a module was."""
-    weight = module.in_proj_weight if part else module.weight
-    weight = getattr(module, f"{part}_proj_weight") if weight is None else weight
-    for layer in parts:
-        for parameter in layer.parameters():
-            parameter.requires_grad_(weight.requires_grad)
 
 
 SHARES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5)
@@ -485,6 +512,7 @@ class Front:
         return json.dumps({"rows": self.rows, "notes": self.notes}, indent=1)
 
 
+@leaves_chance_alone
 def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **options):
     """Return the `Front` of a model: bytes against accuracy and error of the outputs, without retraining.
 
@@ -499,6 +527,8 @@ def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **option
     Raises:
         SSHMLError: as `plan`.
     """
+    if not isinstance(shares, (list, tuple, np.ndarray)):
+        raise SSHMLError(f"shares are {shares!r:.60}; expected a list of shares of the bytes.")
     for share in shares:
         _check_goal("share", share)
     menu = Menu(model, data, **options)

@@ -1,12 +1,10 @@
 """Models of others from files: exported programs, state dicts, safetensors."""
 
-from pathlib import Path
-
 import torch
 import torch.fx
 from torch import nn
 
-from sshml.compression.saving import load_model
+from sshml.compression.saving import as_path, load_model, made_by
 from sshml.errors import SSHMLError, one_line
 
 PROGRAM, STATES = ".pt2", (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
@@ -26,7 +24,7 @@ def read_module(path, factory=None):
     Raises:
         SSHMLError: no such file, a foreign or damaged one, no factory, or one of another architecture.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     if path.suffix == PROGRAM:
@@ -43,9 +41,7 @@ def read_module(path, factory=None):
     if path.suffix not in STATES or (path.suffix == ".safetensors" and _is_ours(path)):
         return load_model(path, factory)
     state = _state(path)
-    model = factory()
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"the factory returns a {type(model).__name__}; expected an nn.Module.")
+    model = made_by(factory)
     try:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:

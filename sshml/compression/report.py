@@ -7,15 +7,16 @@ import torch
 from torch import nn
 
 from sshml.compression.attention import PARTS, CompressedAttention
-from sshml.compression.batches import Batches, output
+from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.menu import Spectrum
+from sshml.compression.modules import copied, evaluating, leaves_chance_alone
 from sshml.compression.moments import second_moments
 from sshml.compression.mpo import MPOLinear
 from sshml.compression.pruning import MaskedLinear
-from sshml.compression.sites import copied, evaluating, survey
+from sshml.compression.sites import survey
 from sshml.compression.timing import compare
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
@@ -81,6 +82,7 @@ class Report:
         return json.dumps({"rows": self.rows, "totals": self.totals, "notes": self.notes}, indent=1)
 
 
+@leaves_chance_alone
 def report(model, small, data=None, progress=None):
     """Return the `Report` of a compressed model beside the one it came from.
 
@@ -105,7 +107,7 @@ def report(model, small, data=None, progress=None):
     if data is not None:
         twin = copied(model)
         batches = Batches(data, twin)
-        samples = sum(len(next(iter(x.values())) if isinstance(x, dict) else x) for x, _ in batches)
+        samples = sum(size_of(x) for x, _ in batches)
         moments = second_moments(twin, sites, batches, progress)
     rows, spectra = [], {}
     for name, site in sites.items():
@@ -233,36 +235,35 @@ def _totals(model, small, rows):
 
 
 def _compare(model, small, batches, totals, notes):
-    """Add what both models do on the data."""
+    """Add what copies of both models do on the data."""
+    both = copied(model), copied(small)
     square = norm = same = count = 0.0
-    right, labelled, classes, first = [0.0, 0.0], False, False, None
-    with evaluating(model), evaluating(small):
+    hits, labelled, classes, first = [0, 0], False, False, None
+    with evaluating(both[0]), evaluating(both[1]):
         for inputs, labels in batches:
             first = inputs if first is None else first
-            before, after = (output(each, inputs) for each in (model, small))
+            before, after = (output(each, own(inputs)) for each in both)
+            if before.shape != after.shape:
+                raise SSHMLError(
+                    f"the models return {tuple(before.shape)} and {tuple(after.shape)}; expected one shape."
+                )
             square += float((after.double() - before.double()).square().sum())
             norm += float(before.double().square().sum())
             count += len(before)
             classes = before.ndim == 2 and before.shape[1] > 1
             if classes:
-                found = before.argmax(1), after.argmax(1)
-                same += int((found[0] == found[1]).sum())
-                if labels is not None and labels.shape == found[0].shape:
-                    labelled = True
-                    right = [hits + int((f == labels).sum()) for hits, f in zip(right, found, strict=True)]
-        times = compare([lambda each=each: output(each, first) for each in (model, small)])
+                same += int((before.argmax(1) == after.argmax(1)).sum())
+            if labels is not None and not labels.is_floating_point():
+                labelled = True
+                hits = [sum_ + int(right(y, labels).sum()) for sum_, y in zip(hits, (before, after), strict=True)]
+        times = compare([lambda each=each: output(each, own(first)) for each in both])
     totals["output_error"] = (square / norm) ** 0.5 if norm else 0.0
     totals["agreement"] = same / count if classes else None
-    totals["accuracy_before"], totals["accuracy"] = (hits / count if labelled else None for hits in right)
+    totals["accuracy_before"], totals["accuracy"] = (each / count if labelled else None for each in hits)
     totals["seconds_before"], totals["seconds"] = times
-    totals["batch"], totals["threads"] = (
-        len(next(iter(first.values())) if isinstance(first, dict) else first),
-        torch.get_num_threads(),
-    )
-    if labelled and right[0] / count >= LEARNED:
-        notes.append(
-            f"the dense model is right on {right[0] / count:.2%} of the data: they look like its training data"
-        )
+    totals["batch"], totals["threads"] = size_of(first), torch.get_num_threads()
+    if labelled and hits[0] / count >= LEARNED:
+        notes.append(f"the dense model is right on {hits[0] / count:.2%} of the data: they look like its training data")
     if times[1] > times[0]:
         notes.append("the small model is slower here than the dense one; faster=True leaves slow layers dense")
 

@@ -1,6 +1,7 @@
 """Compressed models in files: HDF5 (format `sshml-model`, version 1, tree in data/README.md) and safetensors."""
 
 import json
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.model import LAYERS
+from sshml.compression.modules import copied, leaves_chance_alone
 from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
 from sshml.hdf5 import crc32, new_hdf5, open_hdf5, seal
@@ -20,8 +22,8 @@ FORMAT, FORMAT_VERSION = "sshml-model", 1
 
 ENDINGS = (".h5", ".hdf5", ".safetensors")
 
-BITS = {torch.bfloat16: torch.int16}
-"""Types that HDF5 does not know, and the integers that hold their bits."""
+BITS = {1: torch.uint8, 2: torch.int16}
+"""Integers that hold the bits of numbers of so many bytes in types that HDF5 does not know."""
 
 
 def save_model(model, path, force=False):
@@ -35,19 +37,20 @@ def save_model(model, path, force=False):
     Raises:
         SSHMLError: another ending, a state that holds more than tensors, or a file that exists or cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     ending = _ending(path)
     if not isinstance(model, nn.Module):
         raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
     state, about = model.state_dict(), description(model)
     for name, tensor in state.items():
-        if not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta":
-            raise SSHMLError(f"{name} is no tensor with numbers; a model file holds nothing else.")
+        if not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta" or tensor.layout is not torch.strided:
+            raise SSHMLError(f"{name} is no dense tensor with numbers; a model file holds nothing else.")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with new_file(path, force, sum(tensor.nbytes for tensor in state.values())) as partial:
         if ending == ".safetensors":
             texts = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "created_by": _by()}
-            texts |= {"model": json.dumps(about), "crc32": _checksum(state)}
+            texts["model"] = json.dumps(about)
+            texts["crc32"] = _checksum(state, texts["model"])
             _safetensors().save_file({name: tensor.clone() for name, tensor in state.items()}, partial, texts)
             return
         with new_hdf5(partial) as file:
@@ -55,11 +58,12 @@ def save_model(model, path, force=False):
             file.attrs["created_by"], file.attrs["model"] = _by(), json.dumps(about)
             group = file.create_group("state")
             for number, (name, tensor) in enumerate(state.items()):
-                data = group.create_dataset(str(number), data=tensor.view(BITS.get(tensor.dtype, tensor.dtype)).numpy())
+                data = group.create_dataset(str(number), data=_for_hdf5(tensor))
                 data.attrs["name"], data.attrs["dtype"] = name, str(tensor.dtype).removeprefix("torch.")
         seal(partial)
 
 
+@leaves_chance_alone
 def load_model(path, factory):
     """Return the model of a file, in evaluation mode, on the CPU.
 
@@ -71,14 +75,11 @@ def load_model(path, factory):
     Raises:
         SSHMLError: no such file, a foreign or damaged one, or a factory of another architecture.
     """
-    path = Path(path)
+    path = as_path(path)
     about, state = _read_safetensors(path) if _ending(path) == ".safetensors" else _read_hdf5(path)
     if not callable(factory):
         raise SSHMLError(f"factory is a {type(factory).__name__}; give the class of the original model, or a function.")
-    with torch.random.fork_rng(devices=[]):
-        model = factory()
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"the factory returns a {type(model).__name__}; expected an nn.Module.")
+    model = made_by(factory)
     try:
         model = with_layers(model, about["layers"])
         _take_types(model, state)
@@ -90,6 +91,21 @@ def load_model(path, factory):
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in about["frozen"] and parameter.requires_grad)
     return model.eval()
+
+
+def made_by(factory):
+    """Return a module of a factory; one that somebody holds already is copied, and the random state stays.
+
+    Raises:
+        SSHMLError: the factory raises, or returns something else.
+    """
+    try:
+        model = factory()
+    except Exception as error:  # a factory of anybody's
+        raise SSHMLError(f"the factory cannot be called without arguments: {one_line(error)}.") from None
+    if not isinstance(model, nn.Module):
+        raise SSHMLError(f"the factory returns a {type(model).__name__}; expected an nn.Module.")
+    return copied(model)
 
 
 def description(model):
@@ -121,9 +137,10 @@ def with_layers(model, layers):
             if isinstance(new, CompressedAttention) and isinstance(old, nn.MultiheadAttention):
                 new.out_proj = old.out_proj
             made[id(old)] = old, new
-        if not path:
-            return made[id(old)][1]
-        model.set_submodule(path, made[id(old)][1])
+        if path:
+            model.set_submodule(path, made[id(old)][1])
+        else:
+            model = made[id(old)][1]
     return model
 
 
@@ -134,10 +151,24 @@ def _take_types(model, state):
             tensor.data = tensor.data.to(state[name].dtype)
 
 
+def as_path(path):
+    """Return a path of a text or path, or raise."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise SSHMLError(f"the path is a {type(path).__name__}; expected a text or a path.")
+    return Path(path)
+
+
 def _ending(path):
     if path.suffix not in ENDINGS:
         raise SSHMLError(f"{path} has no known ending; end a model file in one of {', '.join(ENDINGS)}.")
     return path.suffix
+
+
+def _for_hdf5(tensor):
+    try:
+        return tensor.numpy()
+    except TypeError:
+        return tensor.view(BITS[tensor.itemsize]).numpy()
 
 
 def _by():
@@ -152,8 +183,8 @@ def _safetensors():
     return safetensors.torch
 
 
-def _checksum(state):
-    found = 0
+def _checksum(state, text):
+    found = crc32(text.encode())
     for name in sorted(state):
         found = crc32(np.ascontiguousarray(state[name].reshape(-1).view(torch.uint8).numpy()), found)
     return str(found)
@@ -187,7 +218,7 @@ def _read_safetensors(path):
             if about.get("format_version") != str(FORMAT_VERSION):
                 raise SSHMLError(f"{path} has {FORMAT} version {about.get('format_version')}; this release reads 1.")
             state = {name: file.get_tensor(name) for name in file.keys()}
-            if about.get("crc32") != _checksum(state):
+            if about.get("crc32") != _checksum(state, about.get("model", "")):
                 raise SSHMLError(f"{path} is damaged: its numbers differ from their checksum.")
             return _checked(path, json.loads(about["model"])), state
     except SSHMLError:

@@ -1,19 +1,18 @@
 """Where the matrices of a model are, and what keeps the others from being compressed."""
 
-import contextlib
-import copy
 import dataclasses
-import warnings
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils import parametrize
 
+from sshml.compression.aliases import has_address, held_elsewhere, tied_tensors
 from sshml.compression.attention import PARTS, CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, CompressedLinear
-from sshml.errors import SSHMLError, one_line
+from sshml.compression.modules import STATE_HOOKS
+from sshml.errors import SSHMLError
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention)
 """Layers whose matrices can be compressed; so can those of their subclasses that leave the forward pass as it is."""
@@ -70,7 +69,7 @@ def survey(model):
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
             raise SSHMLError(f"{name} has no shape yet; run the model once, so that its lazy layers are made.")
-    sites, reasons, tied, held, skipped = {}, {}, _tied(model), _held(model), []
+    sites, reasons, tied, held, skipped = {}, {}, tied_tensors(model), held_elsewhere(model), []
     for path, module in model.named_modules():
         if any(path.startswith(start) for start in skipped):
             continue
@@ -83,7 +82,8 @@ def survey(model):
             continue
         if parametrize.is_parametrized(module):
             skipped.append(f"{prefix}parametrizations")
-        if _kind(module) is None and not [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if _kind(module) is None and not own and not type(module).__module__.startswith("torch.ao."):
             continue
         reason = _reason(path, module, tied, held)
         if reason is None:
@@ -124,26 +124,65 @@ def _weight(module, part):
 
 def _reason(path, module, tied, held):
     """Return why a module stays as it is, None where it can be compressed."""
-    kind, name = _kind(module), type(module).__name__
+    kind = _kind(module)
     if kind is None:
-        return f"{name} has no compressed form"
+        return f"{type(module).__name__} has no compressed form"
+    return (
+        _reason_of_making(module, kind)
+        or _reason_of_class(module, kind)
+        or _reason_of_weight(module, kind)
+        or _reason_of_others(path, module, tied, held)
+    )
+
+
+def _reason_of_making(module, kind):
+    """Return whose forward pass it is not, or what weight is not its own, if anything."""
     methods = ("forward", "__call__", "_conv_forward", "__getattr__")
     if any(getattr(type(module), m, None) is not getattr(kind, m, None) for m in methods) or "forward" in vars(module):
-        return f"its class {name} has a forward pass of its own"
-    wanted = ("bias",) if kind is nn.MultiheadAttention else ("weight", "bias")
+        return f"its class {type(module).__name__} has a forward pass of its own"
+    wanted = PROJECTIONS if kind is nn.MultiheadAttention else ("weight", "bias")
     made = [own for own in wanted if own not in module._parameters and not parametrize.is_parametrized(module, own)]
-    if kind is nn.MultiheadAttention:
-        made = [own for own in PROJECTIONS if own not in module._parameters]
-    if made:
-        return f"its {made[0]} is made by a hook or a property"
-    own = {*module._parameters, *module._buffers} - {"weight", "bias", *PROJECTIONS, "in_proj_bias", "bias_k", "bias_v"}
-    if own:
-        return f"its class {name} holds {', '.join(sorted(own))} beside its weight"
+    if kind is nn.MultiheadAttention and parametrize.is_parametrized(module):
+        return "its projections are parametrised"
+    return f"its {made[0]} is made by a hook or a property" if made else None
+
+
+OWN = {"weight", "bias", *PROJECTIONS, "in_proj_bias", "bias_k", "bias_v"}
+"""Tensors of the layers themselves."""
+
+FREE = {"__module__", "__doc__", "__qualname__", "__init__", "__firstlineno__", "__static_attributes__"}
+"""What a class may define without anything being lost with it."""
+
+
+def _reason_of_class(module, kind):
+    """Return what a compressed layer would lose of a module's class, if anything."""
+    name, own = type(module).__name__, type(module)
+    foreign = [c for c in own.__mro__ if not c.__module__.startswith("torch.") and c is not object]
+    if parametrize.is_parametrized(module):
+        foreign = [c for c in foreign if c is not own]
+    more = sorted({word for c in foreign for word in vars(c)} - FREE)
+    if more:
+        return f"its class {name} defines {more[0]}, which would be lost"
+    held = {*module._parameters, *module._buffers} - OWN
+    held |= set(module._modules) - ({"out_proj"} if kind is nn.MultiheadAttention else set()) - {"parametrizations"}
+    if held:
+        return f"its class {name} holds {', '.join(sorted(held))} beside its weight"
+    if not parametrize.is_parametrized(module) and any(vars(module).get(hooks) for hooks in STATE_HOOKS):
+        return "it has hooks on its state_dict"
+    return None
+
+
+def _reason_of_weight(module, kind):
+    """Return what is wrong with a module's weight, if anything."""
     with torch.no_grad():
         weights = [_weight(module, part) for part in (PARTS if kind is nn.MultiheadAttention else ("",))]
     for weight in weights:
-        if type(weight.data) is not torch.Tensor or weight.layout is not torch.strided:
-            return f"its weight is a {type(weight.data).__name__} of layout {weight.layout}"
+        if weight.layout is not torch.strided or type(weight) not in (torch.Tensor, nn.Parameter):
+            return f"its weight is a {type(weight).__name__} of layout {weight.layout}"
+        if weight.is_inference():
+            return "its weight was made in inference mode"
+        if type(weight.data) is not torch.Tensor:
+            return f"its weight is a {type(weight.data).__name__}"
         if weight.dtype not in DTYPES:
             return f"its weight is {weight.dtype}"
         if weight.device.type == "meta":
@@ -152,127 +191,24 @@ def _reason(path, module, tied, held):
             return "its weight is empty"
         if not torch.isfinite(weight).all():
             return "its weight holds NaN or infinite numbers"
-    for own in (*module._parameters.values(), *module.buffers(recurse=False)):
-        if own is not None and own.data_ptr() in tied and own.numel():
-            return "its {} is tied to {}".format(*_partner(tied[own.data_ptr()], path))
-    if id(module) in held:
-        return "it is held in a plain attribute too, which would go on with the dense layer"
     return None
 
 
-def _tied(model):
-    """Return {address: full names} of the tensors that several modules, or attributes of one, share."""
-    owners = {}
-    for path, module in model.named_modules():
-        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is not None and tensor.numel() and tensor.device.type != "meta":
-                full = f"{path}.{name}" if path else name
-                owners.setdefault(tensor.data_ptr(), []).append(full)
-    return {address: names for address, names in owners.items() if len(names) > 1}
-
-
-def _partner(names, path):
-    """Return (own attribute, full name of another tensor) of a tensor with several names."""
-    own = next((name for name in names if name.rpartition(".")[0] == path), names[0])
-    return own.rpartition(".")[2], next(name for name in names if name != own)
-
-
-def _held(model):
-    """Return the ids of the modules in attributes that are no registered children, also within a list or dictionary."""
-    held = set()
-    for holder in model.modules():
-        for name, value in vars(holder).items():
-            if name == "_modules":
-                continue
-            values = (
-                value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
-            )
-            held |= {id(each) for each in values if isinstance(each, nn.Module)}
-    return held
-
-
-def linear_layers(model):
-    """Return {name: module} of the linear layers of a model, compressed ones included, in the order it holds them."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, CompressedLinear))}
-
-
-def find_layer(model, layer):
-    """Return the name of a linear layer given by its name or by its number among the linear layers.
-
-    Raises:
-        SSHMLError: there is no such layer; the message lists those that are.
-    """
-    names = list(linear_layers(model))
-    if isinstance(layer, int) and -len(names) <= layer < len(names):
-        return names[layer]
-    if layer in names:
-        return layer
-    known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
-    raise SSHMLError(f"layer {layer!r} is not a linear layer of this {type(model).__name__}; it has {known}.")
-
-
-def copied(model):
-    """Return a deep copy of a model, also where attributes hold tensors that some computation made.
-
-    Raises:
-        SSHMLError: the model cannot be copied.
-    """
-    made = {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, torch.Tensor) and not value.is_leaf
-    }
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of PyTorch about its own graphs
-            return copy.deepcopy(model, made)
-    except (RuntimeError, TypeError, AttributeError, NotImplementedError, RecursionError) as error:
-        raise SSHMLError(
-            f"this {type(model).__name__} cannot be copied ({one_line(error)}); it is left as it is."
-        ) from None
-
-
-def replaced(model, path, new):
-    """Return the model with another module at a path, and wherever the same module stands; hooks and mode go along."""
-    old = model.get_submodule(path)
-    carry_over(old, new)
-    if old is model:
-        return new
-    for place, module in list(model.named_modules(remove_duplicate=False)):  # a shared layer stays shared
-        if module is old:
-            model.set_submodule(place, new)
-    return model
-
-
-HOOKS = (
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_forward_hooks",
-    "_forward_hooks_always_called",
-    "_forward_hooks_with_kwargs",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_is_full_backward_hook",
-)
-
-
-def carry_over(old, new):
-    """Give a module the hooks and the mode of another."""
-    for name in HOOKS:
-        if name in vars(old):
-            vars(new)[name] = vars(old)[name]
-    new.train(old.training)
-
-
-@contextlib.contextmanager
-def evaluating(model):
-    """Put a model in evaluation mode for a block, without gradients; the modes of all modules come back after it."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield model
-    finally:
-        for module, mode in modes:
-            module.training = mode
+def _reason_of_others(path, module, tied, held):
+    """Return who else refers to a module or its tensors, if anybody."""
+    tensors = [*module._parameters.values(), *module.buffers(recurse=False)]
+    if parametrize.is_parametrized(module):
+        tensors += [*module.parametrizations.parameters(), *module.parametrizations.buffers()]
+    for own in tensors:
+        if own is None or not has_address(own):
+            continue
+        if own.data_ptr() in tied:
+            names = tied[own.data_ptr()]
+            mine = next((name for name in names if name.rpartition(".")[0] == path), names[0])
+            other = next((name for name in names if name != mine), names[1])
+            return f"its {mine.removeprefix(f'{path}.')} is tied to {other}"
+        if own.data_ptr() in held[1]:
+            return "its weight or bias is held in a plain attribute too, which would go on with the dense one"
+    if id(module) in held[0]:
+        return "it is held in a plain attribute too, which would go on with the dense layer"
+    return None

@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from sshml.compression import compress, n_bytes, report
-from sshml.compression.sites import copied, evaluating, survey
+from sshml.compression.modules import copied, evaluating
+from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
 
