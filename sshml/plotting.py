@@ -249,11 +249,12 @@ def spectra_figure(report):
         raise SSHMLError("the report holds no matrices; nothing of the model can be compressed.")
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, axes = new_figure(rows, columns, 2.2 * columns + 0.4, 1.9 * rows + 0.3)
+    figure, axes = new_figure(rows, columns, width=2.3, height=1.9)
     for ax, name in zip(axes.flat, names, strict=False):
         values, rank = report.spectra[name]
         values = np.array(values) / max(max(values), 1e-300)
-        ax.plot(np.arange(1, len(values) + 1), np.maximum(values, 1e-8), color=COLORS[0], linewidth=1.2)
+        seen = np.where(values > 1e-7, values, np.nan)  # below is rounding
+        ax.plot(np.arange(1, len(values) + 1), seen, color=COLORS[0], linewidth=1.2)
         if rank is not None:
             ax.axvline(rank, color=COLORS[1], linewidth=1, linestyle="--")
         ax.set_yscale("log")

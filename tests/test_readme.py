@@ -38,12 +38,14 @@ def test_the_first_screen():
 
 
 def test_python_examples(tmp_path):
-    chains, own = blocks("python")
+    chains, own, weights = blocks("python")
     found = run([sys.executable, "-c", chains], tmp_path)
     assert found.stdout.startswith("singular values of layer 1 that keep 95 %: [")
     assert (tmp_path / "ranks.png").stat().st_size > 10000
-    assert "nats" in run([sys.executable, "-c", own], tmp_path).stdout
-    for example in (chains, own):
+    assert "accuracy" in run([sys.executable, "-c", own], tmp_path).stdout
+    assert {"small.h5", "small.pt2"} <= {path.name for path in tmp_path.iterdir()}
+    assert "nats" in run([sys.executable, "-c", weights], tmp_path).stdout
+    for example in (chains, own, weights):
         assert len(example.strip().splitlines()) <= 11
 
 

@@ -2,6 +2,7 @@
 
 import abc
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -125,10 +126,14 @@ def plain_linear(layer):
 
 
 def check_weight(weight):
-    """Return the detached weight of a layer or the tensor itself, or raise where it cannot be decomposed."""
+    """Return the detached weight of a layer, the tensor itself or that of an array, or raise where none is usable."""
     weight = weight.weight if isinstance(weight, nn.Linear) else weight
+    if isinstance(weight, np.ndarray) and weight.dtype.kind == "f" and weight.itemsize in (4, 8):
+        weight = torch.from_numpy(np.ascontiguousarray(weight, weight.dtype.newbyteorder("=")))
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
-        raise SSHMLError(f"got {type(weight).__name__}; expected an nn.Linear or a weight tensor (..., out, in).")
+        raise SSHMLError(
+            f"got {type(weight).__name__}; expected an nn.Linear, or a tensor or array of floats (..., out, in)."
+        )
     if weight.dtype not in (torch.float32, torch.float64):
         raise SSHMLError(f"the weight is {weight.dtype}; convert it with .float() or .double() first.")
     if not torch.isfinite(weight).all():

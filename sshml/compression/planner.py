@@ -62,7 +62,9 @@ def plan(
         accuracy: instead of a budget: what `evaluate` must reach.
         evaluate: called as evaluate(model), returns a number, larger for better; the accuracy on `data` if None.
         data: what the model sees, see `Batches`: an array of inputs, (inputs, labels), a split, a `DataLoader`.
-        methods: of "svd", "mpo" and "prune", those that may be chosen; one of them as a text will do.
+        methods: of "svd", "mpo" and "prune", those that may be chosen; one of them as a text will do. SVD is cut in the
+            metric of the data, and pruning goes by it; an MPO is cut in the plain one, as roots of second moments mix
+            its sites, and its loss on the data is measured afterwards.
         layers: names of the sites, or of modules that hold them, that may change; all if None.
         absorb_bias: cut the bias of linear layers in SVD form with the weight, as a further column.
         shrink: shrink the kept singular values as if the rest were noise, see `Spectrum.shrinkage`.

@@ -1,10 +1,11 @@
 """Four networks at shares of their bytes: ranks chosen jointly on data, against the rules of others, and fine-tuned.
 
-The rules: the joint choice of `sshml.plan`, with and without data; one share of the ranks for all layers, the head
-dense; one energy for all layers; the least largest relative error, the rule of ALDS (Liebenwein et al., arXiv
-2107.11442) without its splitting; the ranks of analytic variational Bayes, VBMF (Nakajima et al., J. Mach. Learn. Res.
-14, 1 (2013)), which have no budget. Published numbers for 784-500-500-500-500-10 are of dynamical low-rank training
-(Schotthoefer et al., NeurIPS 2022, the authors' logs), which trains 250 epochs with the ranks.
+The rules: the joint choice of `sshml.plan`, on data, on data with the kept values shrunk, and without data; one share
+of the ranks for all layers, the head dense; one energy for all layers; the least largest relative error, the rule of
+ALDS (Liebenwein et al., arXiv 2107.11442) without its splitting; the ranks of analytic variational Bayes, VBMF
+(Nakajima et al., J. Mach. Learn. Res. 14, 1 (2013)), which have no budget. Published numbers for
+784-500-500-500-500-10 are of dynamical low-rank training (Schotthoefer et al., NeurIPS 2022, the authors' logs), 250
+epochs at these ranks.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from sshml.classifier import FC2, MLP, LeNet5, TrainingSpec, finetune, load_run, resident
-from sshml.compression import Choice, Plan, compress, n_bytes, plan, survey
+from sshml.compression import Choice, Plan, compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
@@ -33,6 +34,7 @@ NETWORKS = {
 }
 RULES = {
     "joint": "joint, on data",
+    "joint, shrunk": "joint, on data, kept values shrunk",
     "joint, no data": "joint, weights alone",
     "uniform": "one share of the ranks, dense head",
     "energy": "one energy",
@@ -81,11 +83,7 @@ def measure(where, name, rule, shares, networks, valid, chains=None):
     seen, test = (resident(split, run.training.view) for split in (data.train, data.test))
     before, rows = run.accuracy(data.test), []
     for seed, model in enumerate(run.models()):
-        for share in shares if rule != "vbmf" else (1.0,):
-            try:
-                small = _cut(model, rule, share, seen)
-            except SSHMLError:  # no such ranks within the budget
-                continue
+        for share, small in _cut(model, rule, shares, seen):
             used = n_bytes(small) / n_bytes(model)
             row = {"network": name, "rule": rule, "share": share, "seed": seed, "used": f"{used:.5g}"}
             row |= {"dense": f"{before[seed]:.5g}", "accuracy": f"{_accuracy(small, test):.5g}"}
@@ -120,12 +118,20 @@ def _ranks(model):
     return [str(getattr(layer, "rank", "-")) for layer in layers]
 
 
-def _cut(model, rule, share, seen):
-    if rule == "joint":
-        return compress(model, share=share, data=seen, methods="svd")
-    if rule == "joint, no data":
-        return compress(model, plan(model, share=share, methods="svd"))
-    return compress(model, by_rule(model, rule, share))
+def _cut(model, rule, shares, seen):
+    """Yield (share, model cut by a rule) for the shares that have such ranks."""
+    if rule.startswith("joint"):
+        data = None if rule == "joint, no data" else seen
+        options = {"methods": "svd", "shrink": rule == "joint, shrunk"}
+        found = front(model, data, shares, evaluate=lambda _: 0.0, **options)
+        for row, chosen in zip(found.rows, found.plans, strict=False):
+            yield row["share"], compress(model, chosen)
+        return
+    for share in shares if rule != "vbmf" else (1.0,):
+        try:
+            yield share, compress(model, by_rule(model, rule, share))
+        except SSHMLError:  # no such ranks within the budget
+            continue
 
 
 def by_rule(model, rule, share):
@@ -270,7 +276,7 @@ def _figure(name, tables, settings):
     figure, axes = new_figure(width=5.2, height=3.8)
     ax = axes[0, 0]
     table = tables.columns("rules", network=name)
-    for (rule, label), color, marker in zip(RULES.items(), COLORS, "os^vDX", strict=False):
+    for (rule, label), color, marker in zip(RULES.items(), COLORS, "o*s^vDX", strict=False):
         mine = table["rule"] == rule
         shares = np.unique(table["share"][mine])
         used = [table["used"][mine & (table["share"] == share)].mean() for share in shares]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.compression import LAYERS, CompressedLinear, LowRankLinear, MaskedLinear, MPOLinear, MPOShape
+from sshml.compression import LAYERS, CompressedLinear, LowRankLinear, MaskedLinear, MPOLinear, MPOShape, choose_bonds
 from sshml.compression.layer import check_weight, dense_layer
 from sshml.errors import SSHMLError
 
@@ -148,6 +148,17 @@ def test_sizes_out_of_range(kind, size):
 def test_weights_that_cannot_be_decomposed(weight, words):
     with pytest.raises(SSHMLError, match=words):
         check_weight(weight)
+
+
+def test_arrays_are_weights_too(rng):
+    matrix = rng.standard_normal((6, 8))
+    layer = nn.Linear(8, 6).double()
+    layer.weight.data = torch.from_numpy(matrix)
+    for array in (matrix, matrix[:, ::-1][:, ::-1], matrix.astype(">f8")):
+        assert torch.equal(check_weight(array), layer.weight)
+        assert choose_bonds(array, ((2, 3), (2, 4)), budget=40) == choose_bonds(layer, ((2, 3), (2, 4)), budget=40)
+    with pytest.raises(SSHMLError, match="array of floats"):
+        check_weight(matrix.astype(int))
 
 
 def test_dense_layer_copies(rng):
