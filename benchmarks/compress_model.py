@@ -170,7 +170,7 @@ def trained(seed, x, y, epochs=5, batch=256):
     return net.eval()
 
 
-def networks(root, seeds):
+def networks(root, seeds, only):
     data = images("mnist", root, 5000)
     train, valid, test = (resident(split) for split in (data.train, data.valid, data.test))
     mean = train[0].mean(0)
@@ -180,7 +180,7 @@ def networks(root, seeds):
     print(f"dense: {n_bytes(dense[0])} bytes, accuracy {np.mean(accuracies):.4f} ± {np.std(accuracies, ddof=1):.4f}\n")
     for share in SHARES:
         rows, small = [], {}
-        for name, way in WAYS.items():
+        for name, way in ((n, w) for n, w in WAYS.items() if only is None or n in only):
             found = {"bytes": [], "error": [], "cut": [], "tuned": [], "seconds": [], "peak": []}
             try:
                 for net in dense:
@@ -248,6 +248,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", help="folder of the image files")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="some of the ways")
     parser.add_argument("--encoder", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -255,4 +256,4 @@ if __name__ == "__main__":
     if arguments.encoder:
         encoder()
     else:
-        networks(arguments.root, arguments.seeds)
+        networks(arguments.root, arguments.seeds, arguments.only)

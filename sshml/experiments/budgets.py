@@ -295,7 +295,7 @@ def _figure(name, tables, settings):
     ticks = [0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlim(0.9 * min(settings.shares), 1.05 * max(*settings.shares, *table["used"]))
+    ax.set_xlim(0.9 * min(*settings.shares, *table["used"]), 1.05 * max(*settings.shares, *table["used"]))
     ax.set_xlabel("bytes of the whole model / dense")
     ax.set_ylabel("test accuracy, no retraining")
     ax.set_title(NETWORKS[name], fontsize=10)
