@@ -127,12 +127,12 @@ def _median_of_noise(ratio):
 class Options:
     """What can be done with one site: for each option the method, size, bytes, numbers, FLOPs and loss.
 
-    The first option leaves it dense. Bytes of the others are below those of the dense one, unless `growth` is True.
+    The first option leaves it dense. Bytes of the others are below those of the dense one.
     """
 
-    def __init__(self, site, spectrum, itemsize, positions, methods, bias=False, growth=False):
+    def __init__(self, site, spectrum, itemsize, positions, methods, bias=False):
         self.site, self.spectrum, self.itemsize, self.bias = site, spectrum, itemsize, bias
-        self.growth, self.skipped = growth, False
+        self.skipped = False
         dense_flops = 2 * site.groups * site.out_features * site.in_features * positions
         self.method, self.size = ["dense"], [{}]
         self.numbers, self.bytes, self.flops, self.loss = [site.numbers], [site.n_bytes], [dense_flops], [0.0]
@@ -148,7 +148,7 @@ class Options:
 
     def add(self, method, size, numbers, n_bytes, flops, loss):
         """Add an option unless it stores as much as the dense layer."""
-        if n_bytes < self.bytes[0] or self.growth:
+        if n_bytes < self.bytes[0]:
             self.method.append(method)
             self.size.append(size)
             self.numbers.append(numbers)
@@ -172,7 +172,7 @@ class Options:
         if min(site.out_features, site.in_features) == 1 or max(site.out_features, site.in_features) < 4:
             return
         shape = MPOShape.automatic(site.out_features, site.in_features)
-        most = math.inf if self.growth else self.bytes[0] / self.itemsize / site.groups
+        most = self.bytes[0] / self.itemsize / site.groups
         self.path = [step for step in bond_path(weight, shape, most) if step[1] <= most]
         for bonds, cost in _few(self.path, lambda step: step[1]):
             self.add("mpo", *self._operator(shape, bonds, cost))
@@ -199,7 +199,7 @@ class Options:
 
     def _prune(self):
         full = self.site.out_features * self.site.in_features
-        most = full if self.growth else min(full, (self.bytes[0] - 1) // self._bytes_of_weight())
+        most = min(full, (self.bytes[0] - 1) // self._bytes_of_weight())
         if most < 1:
             return
         order = importance(self.spectrum.weight, self.spectrum.moment).flatten(1)

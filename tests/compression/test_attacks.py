@@ -44,22 +44,6 @@ def apart(a, b):
     return float(((a - b).norm() / b.norm()).detach())
 
 
-def test_a_parametrisation_of_two_layers_ties_them():
-    class Times(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.factor = nn.Parameter(torch.eye(16))
-
-        def forward(self, weight):
-            return weight @ self.factor
-
-    model, times = network(16, 16, 16), Times()
-    for layer in (model[0], model[2]):
-        nn.utils.parametrize.register_parametrization(layer, "weight", times)
-    assert survey(model)[0] == {}
-    assert all("tied" in survey(model)[1][name] for name in "02")
-
-
 def test_a_plan_is_applied_to_the_model_given(x):
     model = network(16, 24, 8).train()
     made = plan(model, share=0.5)
@@ -182,22 +166,6 @@ def test_layers_that_are_held_elsewhere_stay(way, x):
     assert "held in a plain attribute" in reasons["fc"]
 
 
-class Scaled(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(16, 16)
-        self.fc.scale = 3.0
-
-    def forward(self, x):
-        return self.fc(x) * self.fc.scale
-
-
-def test_attributes_of_a_layer_go_along(x):
-    model = Scaled()
-    small = compress(model, "fc", "svd", rank=16, allow_growth=True)
-    assert apart(small(x), model(x)) < 1e-5
-
-
 def test_a_subclass_with_something_of_its_own_stays(x):
     class Gain(nn.Linear):
         gain = 2.0
@@ -241,21 +209,6 @@ def test_data_and_model_are_left_alone(x):
     report(model, small, data)
     assert np.array_equal(data, x.numpy())
     assert model.calls == small.calls == 0
-
-
-def test_models_that_give_themselves_away_as_copies():
-    class Single(nn.Linear):
-        def __deepcopy__(self, memo):
-            return self
-
-    class Stubborn(nn.Linear):
-        def __deepcopy__(self, memo):
-            raise KeyError("no")
-
-    for kind in (Single, Stubborn):
-        model = nn.Sequential(nn.Linear(16, 16), kind(16, 16)) if kind is Stubborn else kind(16, 16)
-        with pytest.raises(SSHMLError, match="cop"):
-            compress(model, share=0.9)
 
 
 def test_a_model_that_a_factory_holds_is_left_alone(tmp_path):

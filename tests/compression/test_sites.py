@@ -1,4 +1,3 @@
-import copy
 import warnings
 
 import pytest
@@ -7,7 +6,6 @@ from torch import nn
 from torch.nn.utils import prune
 
 from sshml.compression import compress, n_bytes, report
-from sshml.compression.modules import copied, evaluating
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
@@ -124,41 +122,9 @@ def test_a_layer_held_elsewhere_is_left():
     assert "plain attribute" in reasons["layer"]
 
 
-def test_hooks_modes_and_frozen_weights_go_along():
-    seen = []
-    model = nn.Sequential(nn.Linear(6, 6), nn.Dropout(), nn.Linear(6, 6)).train()
-    model[0].register_forward_hook(lambda module, args, out: out + 1)
-    model[2].register_forward_pre_hook(lambda module, args: seen.append(len(args)))
-    model.register_forward_hook(lambda module, args, out: 2 * out)
-    model[0].weight.requires_grad_(False)
-    small = compress(model, ["0", "2"], "svd", rank=6, allow_growth=True)
-    x = torch.randn(3, 6)
-    torch.testing.assert_close(small.eval()(x), model.eval()(x), rtol=1e-4, atol=1e-5)
-    assert len(seen) == 2
-    assert not small[0].left.requires_grad
-    assert small[0].bias.requires_grad
-    assert compress(model.train(), 0, "svd", rank=2)[1].training
-
-
 def test_lazy_layers_are_asked_to_run_first():
     with pytest.raises(SSHMLError, match="run the model once"):
         survey(nn.Sequential(nn.LazyLinear(3)))
-
-
-def test_copies_hold_what_was_computed():
-    model = nn.Sequential(nn.Linear(3, 3))
-    model.cache = model[0](torch.ones(1, 3))
-    with pytest.raises(RuntimeError):
-        copy.deepcopy(model)
-    assert torch.equal(copied(model).cache, model.cache)
-
-
-def test_modes_come_back_after_an_error():
-    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout()).train()
-    model[1].eval()
-    with pytest.raises(KeyError), evaluating(model):
-        _ = {}["no such key"]
-    assert (model.training, model[1].training) == (True, False)
 
 
 def test_what_stays_dense_stands_in_the_report():
