@@ -66,8 +66,18 @@ def torch_pruning(net, share, data):
 def nncf_prune(net, share, data):
     import nncf
 
+    class Around(nn.Module):
+        """Its hooks become a child, which a Sequential would run."""
+
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x)
+
     mode = nncf.PruneMode.UNSTRUCTURED_MAGNITUDE_GLOBAL
-    return nncf.prune(copy.deepcopy(net), mode, ratio=1 - share, examples_inputs=data[0][:1])
+    return nncf.prune(Around(copy.deepcopy(net)), mode, ratio=1 - share, examples_inputs=data[0][:1])
 
 
 def torch_prune(net, share, data):
