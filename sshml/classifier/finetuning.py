@@ -77,6 +77,8 @@ def _split(data):
         return types.SimpleNamespace(
             inputs=torch.as_tensor(data[0]).detach().numpy(), labels=torch.as_tensor(data[1]).numpy()
         )
+    if not hasattr(data, "inputs") or not hasattr(data, "labels"):
+        raise SSHMLError(f"the data are a {type(data).__name__}; expected a split, or (inputs, labels).")
     return data
 
 

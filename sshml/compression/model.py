@@ -8,7 +8,7 @@ from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, plain_linear
 from sshml.compression.lowrank import LowRankLinear
-from sshml.compression.modules import copied, find_layer, leaves_chance_alone, replaced
+from sshml.compression.modules import copied, find_layer, leaves_chance_alone, n_bytes, replaced
 from sshml.compression.mpo import MPOLinear
 from sshml.compression.plan import Plan
 from sshml.compression.planner import Menu, plan
@@ -191,8 +191,3 @@ def _replace(model, layers, make):
 def n_parameters(model):
     """Return the number of parameters stored in a model."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def n_bytes(model):
-    """Return the bytes of all parameters and buffers of a model, indices included."""
-    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))

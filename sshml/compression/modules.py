@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import numbers
 import warnings
 
 import torch
@@ -18,6 +19,18 @@ def linear_layers(model):
     return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, CompressedLinear))}
 
 
+def n_bytes(model):
+    """Return the bytes of all parameters and buffers of a model, indices included."""
+    return sum(map(_stored, (*model.parameters(), *model.buffers())))
+
+
+def _stored(tensor):
+    if tensor.layout is torch.sparse_coo:
+        tensor = tensor.coalesce()
+        return tensor.indices().nbytes + tensor.values().nbytes
+    return tensor.nbytes
+
+
 def find_layer(model, layer):
     """Return the name of a linear layer given by its name or by its number among the linear layers.
 
@@ -25,9 +38,10 @@ def find_layer(model, layer):
         SSHMLError: there is no such layer; the message lists those that are.
     """
     names = list(linear_layers(model))
-    if isinstance(layer, int) and -len(names) <= layer < len(names):
-        return names[layer]
-    if layer in names:
+    number = isinstance(layer, numbers.Integral) and not isinstance(layer, bool)
+    if number and -len(names) <= layer < len(names):
+        return names[int(layer)]
+    if isinstance(layer, str) and layer in names:
         return layer
     known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
     raise SSHMLError(f"layer {layer!r} is not a linear layer of this {type(model).__name__}; it has {known}.")

@@ -15,7 +15,7 @@ from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.front import ParetoFront
 from sshml.compression.layer import HALF
 from sshml.compression.menu import METHODS, SCORED, Options, Spectrum, parts_of
-from sshml.compression.modules import copied, evaluating, leaves_chance_alone
+from sshml.compression.modules import copied, evaluating, leaves_chance_alone, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
@@ -180,7 +180,7 @@ class Menu:
         self.sites = _within(sites, self.reasons, layers)
         self.model, self.shrink, self.notes = copied(model), bool(shrink), []
         self.absorb_bias = bool(absorb_bias) and (not methods or "svd" in methods)
-        self.n_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+        self.n_bytes = n_bytes(model)
         self.batches = None if data is None else Batches(data, self.model)
         self._methods, self._moments, self._samples = methods, {}, 0
         if self.batches is not None:

@@ -12,7 +12,7 @@ from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.menu import Spectrum
-from sshml.compression.modules import copied, evaluating, leaves_chance_alone
+from sshml.compression.modules import copied, evaluating, leaves_chance_alone, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.mpo import MPOLinear
 from sshml.compression.pruning import MaskedLinear
@@ -115,8 +115,8 @@ def report(model, small, data=None, progress=None):
     for path, reason in reasons.items():
         own = model.get_submodule(path)
         stored = [*own.parameters(), *own.buffers()]
-        numbers, n_bytes = sum(t.numel() for t in stored), sum(t.nbytes for t in stored)
-        rows.append(_line(path, "dense", "", (numbers, numbers), (n_bytes, n_bytes), (None, None), None, None, reason))
+        numbers, size = sum(t.numel() for t in stored), n_bytes(own)
+        rows.append(_line(path, "dense", "", (numbers, numbers), (size, size), (None, None), None, None, reason))
     totals, notes = _totals(model, small, rows), []
     if batches is not None:
         _compare(model, small, batches, totals, notes)
@@ -133,7 +133,10 @@ def _has(model, path):
 
 def _row(model, small, site, moment, samples, spectra):
     module = small.get_submodule(site.path)
-    weight, forms, bias = _found(module, site)
+    try:
+        weight, forms, bias = _found(module, site)
+    except RuntimeError:
+        raise SSHMLError(f"{site.path}: the layer of the small model has another shape than the dense one.") from None
     before = site.matrices(model).double()
     change = before - weight.double()
     positions = moment.rows / samples if moment is not None else 1
@@ -222,7 +225,7 @@ def _totals(model, small, rows):
     def stored(module):
         return [*module.parameters(), *module.buffers()]
 
-    before, after = (sum(t.nbytes for t in stored(m)) for m in (model, small))
+    before, after = n_bytes(model), n_bytes(small)
     return {
         "numbers_before": sum(t.numel() for t in stored(model)),
         "numbers": sum(t.numel() for t in stored(small)),

@@ -268,6 +268,16 @@ def test_slow_layers_are_found_in_the_end(monkeypatch):
         plan(network(64, 256, 64), share=0.95, methods="svd", faster=True)
 
 
+def test_sparse_buffers_count_and_numbers_of_numpy_are_numbers(x):
+    model = network(16, 24, 8)
+    model.register_buffer("mask", torch.eye(3).to_sparse())
+    assert n_bytes(model) == 4 * (24 * 17 + 8 * 25) + 3 * (2 * 8 + 4)
+    assert n_bytes(compress(model, share=0.6)) <= 0.6 * n_bytes(model)
+    assert type(compress(model, np.int64(1), "svd", rank=2)[0]) is nn.Linear
+    with pytest.raises(SSHMLError, match="where a Linear was"):
+        report(network(16, 24, 8), network(16, 20, 8))
+
+
 def test_attention_alone(tmp_path):
     model, q = nn.MultiheadAttention(16, 4, batch_first=True).eval(), torch.randn(3, 5, 16)
     data = [{"query": q, "key": q, "value": q}]

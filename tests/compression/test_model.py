@@ -39,7 +39,7 @@ def test_layers_are_found_by_name_and_number(model):
     assert find_layer(model, -1) == "head"
 
 
-@pytest.mark.parametrize("layer", [3, -4, "left", "x", None])
+@pytest.mark.parametrize("layer", [3, -4, "left", "x", None, True, 1.0])
 def test_unknown_layers_are_answered_with_those_there_are(model, layer):
     with pytest.raises(SSHMLError, match=r"0 \(left.0\), 1 \(right\), 2 \(head\)"):
         compress(model, layer, "svd", rank=1)

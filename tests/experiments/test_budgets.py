@@ -20,7 +20,7 @@ def network(noise=0.3):
 
 def test_numbers_figures_and_claims(small_images, reproduced):
     settings = {"seeds": 2, "epochs": 1, "batch_size": 50, "valid": 100, "chains": 300, "tuned": (0.3,)}
-    found = reproduced("budgets", **settings, networks=("fc2", "ssh"), shares=(0.1, 0.3))
+    found = reproduced("budgets", **settings, networks=("fc2", "ssh"), shares=(0.3,))
     assert found.failures == []
     assert {path.name for path in found.folder.glob("*.png")} == {"fc2.png", "ssh.png"}
     rules = found.tables.columns("rules", network="fc2")
