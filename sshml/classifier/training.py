@@ -60,6 +60,8 @@ def fit(
         SSHMLError: unusable splits, labels beyond the network's classes, a loss that is no longer finite, or a
             checkpoint of another training.
     """
+    if loss is not None and checkpoint is not None:
+        raise SSHMLError("a checkpoint cannot tell one loss from another; leave loss=... or checkpoint=... out.")
     training = training or TrainingSpec()
     seeds, start, factory = _members(factory, seeds)
     device = pick_device(device)
@@ -76,8 +78,6 @@ def fit(
         initial = _merge([stacked_state(part) for part in stacks(members)])
         _check_network(members[0], source, valid)
         identity = _identity(members[0], training, seeds, source, valid, initial) if checkpoint else {}
-        if loss is not None and checkpoint:
-            identity["loss"] = "another one than the cross-entropy"
         kept = Checkpoint(checkpoint, identity)
         calls = Calls(on_step, on_epoch, progress, kept, len(together := stacks(members)), training.epochs)
         parts = []

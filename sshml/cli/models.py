@@ -107,7 +107,7 @@ def compress(
         from sshml.classifier import save_run
 
         if size is None:
-            small = compress_run(run, planned, split=None if dataset is None else dataset.valid)
+            small = compress_run(run, planned, split=dataset.valid if dataset and planned.data_aware else None)
         else:
             small = compress_run(run, layer_of(layer), method, **size)
         save_run(small, out, force)
@@ -116,7 +116,7 @@ def compress(
         from sshml.compression import compress as apply
         from sshml.compression import report
 
-        small = apply(dense, layer_of(layer), method, **size) if planned is None else apply(dense, planned, data=known)
+        small = apply(dense, layer_of(layer), method, **size) if planned is None else _apply(dense, planned, known)
         found = report(dense, small, report_on)
         _write_model(small, out, known, force)
         _print_report(found, f"{out}:", json)
@@ -156,6 +156,12 @@ def export(
         module, example = _module(source, factory), _needed(_arrays(data, None))
     export_model(module, out, example, force)
     print(f"{out}: {out.stat().st_size} bytes")
+
+
+def _apply(dense, planned, known):
+    from sshml.compression import compress
+
+    return compress(dense, planned, data=known if planned.data_aware else None)
 
 
 def _size(method, given):

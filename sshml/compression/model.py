@@ -101,6 +101,8 @@ def compress(
 
 def _by_plan(model, plan, data, progress):
     plan.check()
+    if data is not None and not plan.data_aware:
+        raise SSHMLError("the plan was made without data; leave data=... out, or make a plan with it.")
     menu = plan.menu
     if menu is None or not menu.serves(model, plan):
         if plan.data_aware and data is None:

@@ -263,7 +263,13 @@ class Menu:
                 )
 
     def serves(self, model, plan):
-        """Return whether the sites of a plan have the very same numbers in a model as in that of the menu."""
+        """Return whether a plan is to be cut as the menu cuts, from the very numbers that a model has at its sites."""
+        if (plan.data_aware, plan.absorb_bias, plan.shrink) != (
+            self.batches is not None,
+            self.absorb_bias,
+            self.shrink,
+        ):
+            return False
         sites, _ = survey(model)
         for name, choice in plan.choices.items():
             site = self.sites.get(name)

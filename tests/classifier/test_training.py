@@ -236,3 +236,10 @@ def test_a_callback_may_project_the_weights(rng):
     run = fit(factory, data, data, TrainingSpec(epochs=2), seeds=2, on_step=clip)
     assert max(tensor.abs().max() for tensor in run.weights.values()) <= 0.05
     assert run.initial["1.weight"].abs().max() > 0.05
+
+
+def test_a_checkpoint_knows_no_loss_of_ones_own(rng, tmp_path):
+    data = toy(rng)
+    with pytest.raises(SSHMLError, match="one loss from another"):
+        fit(factory, data, data, seeds=1, loss=lambda x, logits, labels: logits[..., 0], checkpoint=tmp_path / "c.h5")
+    assert not list(tmp_path.iterdir())

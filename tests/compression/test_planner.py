@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -152,6 +153,11 @@ def test_a_plan_from_a_file_asks_for_its_data(problem):
     with pytest.raises(SSHMLError, match="pass the same data"):
         compress(model, read)
     assert torch.equal(compress(model, read, data=x)(x), compress(model, made)(x))
+    with pytest.raises(SSHMLError, match="made without data"):
+        compress(model, plan(model, share=0.3), data=x)
+    blind = dataclasses.replace(plan(model, share=0.3, methods="svd"), shrink=True)
+    shrunk = compress(model, blind)
+    assert not torch.equal(shrunk(x), compress(model, dataclasses.replace(blind, shrink=False))(x))
     other = trained(noise=0.5)[0]
     with pytest.raises(SSHMLError, match="pass the same data"):
         compress(other, made)
