@@ -1,44 +1,71 @@
 """Many networks of one architecture as one module, so that all of them train at once."""
 
 import copy
+import random
+import warnings
 from collections import OrderedDict
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from sshml.classifier.chance import LOCK
+from sshml.errors import SSHMLError
+
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus, nn.Identity)
-CROSS_TALK = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
-    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
-)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def stack(members):
+class NotVectorised(Exception):
+    """A stack failed in use, though a trial of it did not: its members must run one after another."""
+
+
+def stack(members, example=None, training=True):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
     In a Sequential the linear layers become batched matrix products; other layers, and networks that are no Sequential,
-    go through `torch.func.vmap`. Networks that cannot be vectorised (batch norm, dropout, shared parameters, buffers
-    outside the state_dict) stack alone only.
+    go through `torch.func.vmap`. Whether that is right, a trial on a few samples shows: the outputs of copies, in
+    training the gradients and buffers too, must be those of the members alone. A single member is used as it is, not
+    copied, where nothing of it is a batched product.
 
     Args:
         members: networks of one architecture.
+        example: inputs (sample, ...) for the trial, on the device of the members; without them networks that would need
+            a trial are not vectorised.
+        training: whether the stack is to be trained, or used in evaluation mode only.
 
     Returns:
-        The stacked module, or None where several members cannot be vectorised. `stacked_state` reads its weights.
+        The stacked module, or None where several members cannot be vectorised: what draws chance, has hooks, shares
+        parameters, or mixes samples in a way of its own. `stacked_state` reads its weights.
+
+    Raises:
+        SSHMLError: networks whose parameters differ in name, shape or type.
     """
     first = members[0]
-    names = [name for name, _ in first.named_parameters(remove_duplicate=False)]
-    shared = len(names) > len(list(first.parameters()))  # a stack would untie them
-    hidden = {*names, *dict(first.named_buffers())} - set(first.state_dict())
-    if shared or hidden or any(isinstance(module, CROSS_TALK) for module in first.modules()):
-        return _Alone(first) if len(members) == 1 else None
-    if type(first).forward is nn.Sequential.forward and len(first):
-        if len(members) == 1 and not all(_is_batched(layer) for layer in first):
-            return _Alone(first)  # nothing to vectorise over
-        layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
-        return nn.Sequential(OrderedDict(zip(children_of(first), layers, strict=True)))
-    return _Alone(first) if len(members) == 1 else _VmapStack(members)
+    check_alike(members)
+    plain = is_plain(first)
+    if len(members) == 1:
+        return _stack_sequential(members) if plain else _Alone(first)
+    if plain:
+        return _stack_sequential(members)
+    if example is None or any(_has_hooks(member) or _shares(member) for member in members):
+        return None
+    try:
+        with LOCK, warnings.catch_warnings(record=True) as said:  # what is drawn meanwhile is drawn by the networks
+            warnings.simplefilter("always")
+            agrees = _Trial(copy.deepcopy(list(members)), example).agrees(training)
+        slow = any("performance drop" in str(warning.message) for warning in said)  # of operations vmap does one by one
+        return _stacked(members).train(training) if agrees and not slow else None
+    except Exception:  # of somebody's network, copied or in a transform: it may work alone
+        return None
+
+
+def is_plain(module):
+    """Return whether a network is a Sequential of layers with a batched form, without anything of its own."""
+    sequential = type(module).forward is nn.Sequential.forward and type(module).__call__ is nn.Module.__call__
+    own = _has_hooks(module) or _shares(module) or any("forward" in vars(part) for part in module.modules())
+    return sequential and not own and len(module) > 0 and all(_is_batched(layer) for layer in module)
 
 
 def children_of(module):
@@ -49,23 +76,42 @@ def children_of(module):
 
 def stacked_state(stacked):
     """Return {name: tensor (member, ...)} with the names of a member's own state_dict."""
-    if isinstance(stacked, _Alone):
-        return {name: tensor[None] for name, tensor in stacked.member.state_dict().items()}
-    return stacked.state_dict()
+    if not isinstance(stacked, _Alone):
+        return stacked.state_dict()
+    state = stacked.member.state_dict()
+    other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if other:
+        raise SSHMLError(f"the network keeps {', '.join(other)} in its state_dict; a run holds tensors only.")
+    return {name: tensor[None] for name, tensor in state.items()}
+
+
+def stacked_parameters(stacked):
+    """Return {name: parameter} with the names of a member's own; of one that stands alone without the member axis."""
+    return dict((stacked.member if isinstance(stacked, _Alone) else stacked).named_parameters())
+
+
+def by_member(stacked, tensor):
+    """Return a tensor of `stacked_parameters`, or a gradient of one, as (member, ...)."""
+    return tensor[None] if isinstance(stacked, _Alone) else tensor
 
 
 class StackedLinear(nn.Module):
-    """The linear layers of all members: weight (member, out, in), bias (member, out)."""
+    """The linear layers of all members: weight (member, out, in), bias (member, out).
+
+    In memory the weight stands as (member, in, out), in which order the products are faster.
+    """
 
     def __init__(self, layers):
         super().__init__()
-        self.weight = _stack_parameters([layer.weight for layer in layers])
+        self.weight = _stack_parameters([layer.weight.mT for layer in layers], transposed=True)
         self.bias = None if layers[0].bias is None else _stack_parameters([layer.bias for layer in layers])
 
     def forward(self, x):
         """Return x W^T + b member by member, (member, sample, in) -> (member, sample, out)."""
-        if self.bias is None:
-            return torch.bmm(x, self.weight.mT)  # m b [in], m [in] out
+        if x.ndim != 3 or torch.is_autocast_enabled(x.device.type):
+            x, shape = x.flatten(1, -2), (*x.shape[:-1], self.weight.shape[1])
+            y = torch.bmm(x, self.weight.mT)  # m b [in], m [in] out
+            return (y if self.bias is None else y + self.bias[:, None]).view(shape)
         return _BatchedLinear.apply(x, self.weight, self.bias)
 
 
@@ -75,54 +121,169 @@ class _BatchedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
-        return torch.baddbmm(bias[:, None], x, weight.mT)  # m b [in], m [in] out
+        y = torch.bmm(x, weight.mT)  # m b [in], m [in] out
+        return y if bias is None else y.add_(bias[:, None])
 
     @staticmethod
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
         grad_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None  # m b [out], m [out] in
-        return grad_x, torch.bmm(grad.mT, x), grad.sum(1)  # m out [b], m [b] in
+        grad_weight = torch.bmm(x.mT, grad).mT if ctx.needs_input_grad[1] else None  # m in [b], m [b] out
+        return grad_x, grad_weight, grad.sum(1) if ctx.needs_input_grad[2] else None
 
 
 class _VmapStack(nn.Module):
-    """Any network without cross-talk between samples, vectorised over members by `torch.func.vmap`."""
+    """Any network whose members can be computed side by side, vectorised by `torch.func.vmap`."""
 
     def __init__(self, members):
         super().__init__()
-        object.__setattr__(self, "_template", copy.deepcopy(members[0]).to("meta"))  # not a submodule
-        states = [member.state_dict(keep_vars=True) for member in members]
-        for name, tensor in states[0].items():
+        template = copy.deepcopy(members[0]).to("meta")
+        object.__setattr__(self, "_template", template)  # not a submodule
+        kept = set(members[0].state_dict())
+        for name, tensor in (*members[0].named_parameters(), *members[0].named_buffers()):
             *path, leaf = name.split(".")
             holder = self
             for part in path:
                 if part not in children_of(holder):
                     holder.add_module(part, nn.Module())
                 holder = holder.get_submodule(part)
-            stacked = torch.stack([state[name].detach() for state in states])
+            tensors = [_tensor_of(member, name) for member in members]
             if isinstance(tensor, nn.Parameter):
-                holder.register_parameter(leaf, nn.Parameter(stacked, requires_grad=tensor.requires_grad))
+                holder.register_parameter(leaf, _stack_parameters(tensors))
             else:
-                holder.register_buffer(leaf, stacked)
+                holder.register_buffer(leaf, torch.stack([t.detach() for t in tensors]), persistent=name in kept)
+
+    def train(self, mode=True):
+        """Set the mode, that of the members' own code too."""
+        self._template.train(mode)
+        return super().train(mode)
 
     def forward(self, x):
         state = dict(self.named_parameters()) | dict(self.named_buffers())
-        return vmap(lambda member, inputs: functional_call(self._template, member, (inputs,)))(state, x)
+        try:
+            return vmap(lambda member, inputs: functional_call(self._template, member, (inputs,)))(state, x)
+        except Exception as error:
+            raise NotVectorised(f"{type(error).__name__}: {error}") from error
 
 
 class _Alone(nn.Module):
-    """One network with a member axis of length 1 around it."""
+    """One network, itself, with a member axis of length 1 around it."""
 
     def __init__(self, member):
         super().__init__()
-        self.member = copy.deepcopy(member)
+        self.member = member
 
     def forward(self, x):
         return self.member(x[0])[None]
 
 
-def _stack_parameters(parameters):
+class _Trial:
+    """A stack of copies beside the copies themselves, on a few samples."""
+
+    def __init__(self, copies, example):
+        self.members, self.stacked = copies, _stacked(copies)
+        few = example[: min(len(example), 4)]
+        self.x = torch.stack([few.roll(number % len(few), 0) for number in range(len(copies))])
+
+    def agrees(self, training):
+        """Return whether they give the same, in evaluation and, where asked, in training."""
+        before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+        with torch.no_grad():
+            alone = torch.stack([m.eval()(x) for m, x in self._pairs()])
+            fine = self._agree(self.stacked.eval()(self.x.clone()), alone)
+        if fine and training:
+            y, alone = self.stacked.train()(self.x.clone()), torch.stack([m.train()(x) for m, x in self._pairs()])
+            weight = torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype, device=y.device).view(y[0].shape)
+            (y * weight).sum().backward()
+            (alone * weight).sum().backward()
+            fine = self._agree(y, alone) and self._same_state()
+        after = random.getstate(), np.random.get_state()[1], torch.get_rng_state()  # noqa: NPY002
+        drawn = before[0] != after[0] or (before[1] != after[1]).any() or not torch.equal(before[2], after[2])
+        return fine and not drawn
+
+    def _pairs(self):
+        return zip(self.members, self.x.clone(), strict=True)
+
+    def _agree(self, together, alone):
+        """Return whether two tensors are equal up to rounding.
+
+        Also where all is rounding, as in the gradient of a bias before a batch norm: Adam makes it as large as others.
+        """
+        if together.shape != alone.shape or together.dtype != alone.dtype:
+            return False
+        tolerance = 1e-9 if alone.dtype == torch.float64 else 1e-4
+        size = float(alone.detach().abs().max().nan_to_num(0.0)) if alone.numel() else 0.0
+        return torch.allclose(together, alone, rtol=tolerance, atol=tolerance * max(size, 1e-30))
+
+    def _same_state(self):
+        """Return whether gradients and buffers are those of the members after a step."""
+        for number, member in enumerate(self.members):
+            for name, parameter in member.named_parameters():
+                mine = _tensor_of(self.stacked, name).grad
+                if (parameter.grad is None) != (mine is None):
+                    return False
+                if mine is not None and not self._agree(mine[number], parameter.grad):
+                    return False
+            for name, buffer in member.named_buffers():
+                if not self._agree(_tensor_of(self.stacked, name)[number], buffer):
+                    return False
+        return True
+
+
+def _tensor_of(module, name):
+    path, _, leaf = name.rpartition(".")
+    return getattr(module.get_submodule(path), leaf)
+
+
+def _stacked(members):
+    """Return all members as one module, right or not."""
+    first = members[0]
+    own = any("forward" in vars(part) for part in first.modules())
+    if type(first).forward is nn.Sequential.forward and len(first) and not own:
+        return _stack_sequential(members)
+    return _VmapStack(members)
+
+
+def _stack_sequential(members):
+    layers = [_stack_layer(layers) for layers in zip(*members, strict=True)]
+    return nn.Sequential(OrderedDict(zip(children_of(members[0]), layers, strict=True)))
+
+
+def check_alike(members):
+    """Raise where members are not networks, or differ in what they store."""
+    described = []
+    for member in members:
+        if not isinstance(member, nn.Module):
+            raise SSHMLError(f"got a {type(member).__name__} for a network; expected an nn.Module.")
+        tensors = (*member.named_parameters(), *member.named_buffers())
+        if any(isinstance(tensor, nn.parameter.UninitializedTensorMixin) for _, tensor in tensors):
+            raise SSHMLError("the network has lazy layers without shapes; run it once on an example.")
+        described.append([(name, tuple(t.shape), t.dtype, t.requires_grad) for name, t in tensors])
+    for number, other in enumerate(described):
+        if other != described[0]:
+            differs = next((b or a for a, b in zip(described[0], other, strict=False) if a != b), "their number")
+            raise SSHMLError(
+                f"networks 0 and {number} differ in what they store ({differs}); an ensemble is of one architecture,"
+                " with the same parameters frozen."
+            )
+
+
+def _has_hooks(module):
+    """Return whether anything is called on the way through a network or its gradients."""
+    if any(getattr(part, hooks) for part in module.modules() for hooks in HOOKS):
+        return True
+    return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in module.parameters())
+
+
+def _shares(module):
+    """Return whether a parameter stands in a network twice, which a stack would untie."""
+    named = list(module.named_parameters(remove_duplicate=False))
+    return len(named) > len(list(module.parameters()))
+
+
+def _stack_parameters(parameters, transposed=False):
     stacked = torch.stack([parameter.detach() for parameter in parameters])
-    return nn.Parameter(stacked, requires_grad=parameters[0].requires_grad)
+    return nn.Parameter(stacked.mT if transposed else stacked, requires_grad=parameters[0].requires_grad)
 
 
 def _is_batched(layer):

@@ -9,6 +9,9 @@ import torch
 from sshml.dataset import check_view
 from sshml.errors import SSHMLError
 
+EXAMPLES = 4
+"""Samples on which a network is tried before it is used."""
+
 
 def pick_device(device="auto"):
     """Return the torch device: "auto" is CUDA where there is one, else the CPU.
@@ -29,7 +32,24 @@ def pick_device(device="auto"):
     return found
 
 
-def resident(split, view=None, device="cpu"):
+def input_type(model):
+    """Return the type in which a network takes its inputs, that of its parameters, or None for whole numbers as well.
+
+    Raises:
+        SSHMLError: half precision or complex parameters.
+    """
+    found = {p.dtype for p in (*model.parameters(), *model.buffers()) if p.is_floating_point() or p.is_complex()}
+    if found - {torch.float32, torch.float64}:
+        raise SSHMLError(
+            f"the network holds {', '.join(sorted(map(str, found)))}; train in float32 or float64, convert by .float();"
+            ' TrainingSpec(precision="bf16") does the products in bfloat16.'
+        )
+    if any(isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)) for module in model.modules()):
+        return None
+    return found.pop() if len(found) == 1 else torch.float32
+
+
+def resident(split, view=None, device="cpu", dtype=torch.float32):
     """Return the inputs and labels of a split as tensors on a device.
 
     Args:
@@ -37,9 +57,10 @@ def resident(split, view=None, device="cpu"):
             classes 0, 1, ... (sample).
         view: passed to `split.inputs(view=...)` where given.
         device: torch device.
+        dtype: of the inputs; None for float32, or int64 where the split holds whole numbers, as for embeddings.
 
     Returns:
-        (inputs float32, labels int64).
+        (inputs, labels int64).
 
     Raises:
         SSHMLError: empty split, lengths that differ, NaN inputs, labels that are not classes.
@@ -52,7 +73,9 @@ def resident(split, view=None, device="cpu"):
         raise SSHMLError(f"labels are {labels.dtype} from {labels.min()}; expected class numbers 0, 1, ...")
     if not np.isfinite(inputs).all():
         raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
-    inputs = torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32))
+    if dtype is None:
+        dtype = torch.int64 if inputs.dtype.kind in "iu" else torch.float32
+    inputs = torch.from_numpy(np.ascontiguousarray(inputs, dtype=str(dtype).removeprefix("torch.")))
     return inputs.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
 
 

@@ -1,12 +1,15 @@
 """The loop that trains a stack of networks, and the state that it carries from epoch to epoch."""
 
+import contextlib
 import json
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from sshml.classifier.ensemble import stacked_state
+from sshml.classifier.augment import augmented
+from sshml.classifier.ensemble import NotVectorised, stacked_state
+from sshml.classifier.optimizing import Average, Steps
 from sshml.classifier.run import logits_of
 from sshml.errors import SSHMLError
 
@@ -53,43 +56,62 @@ class Calls:
 
 
 class State:
-    """One stack in training: networks, optimizer, generators, the best weights so far, history."""
+    """One stack in training: networks, optimizer, generators, the best weights so far, history.
 
-    def __init__(self, model, seeds, training):
-        self.model, members = model, len(seeds)
+    Args:
+        model: the stacked module, on its device.
+        seeds: of the members.
+        training: the `TrainingSpec`.
+        steps_per_epoch: steps of the optimizer in an epoch.
+        chance: `Chance` of networks that may draw from global generators, or None.
+        watched: names of further splits whose accuracy the history holds.
+    """
+
+    def __init__(self, model, seeds, training, steps_per_epoch=1, chance=None, watched=()):
+        self.model, self.training, members = model, training, len(seeds)
+        self.chance = chance
         self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
-        )
-        self.history = {name: np.full((members, training.epochs), np.nan) for name in HISTORY}
+        self.steps = Steps(model, training, steps_per_epoch)
+        self.average = Average(model, training.average) if training.average else None
+        names = (*HISTORY, *(f"{name}_accuracy" for name in watched))
+        self.history = {name: np.full((members, training.epochs), np.nan) for name in names}
         self.best, self.epoch = np.full(members, -1.0), np.zeros(members, dtype=np.int64)
         self.weights = {name: tensor.clone() for name, tensor in stacked_state(model).items()}
-        self.done, self.steps = 0, 0
+        self.done = 0
 
-    def keep_the_better(self, accuracy, epoch):
-        """Keep the weights of the members that are better than ever."""
-        better = accuracy > self.best
+    @property
+    def going(self):
+        """Whether each member still trains: fewer than `patience` epochs since its best."""
+        patience = self.training.patience
+        return np.full(len(self.best), True) if not patience else (self.done < self.epoch + patience)
+
+    def keep_the_better(self, accuracy, going):
+        """Keep the weights of the members that are better than ever, of those that are still going."""
+        better = (accuracy > self.best) & going
         for member in np.flatnonzero(better):
             for name, tensor in stacked_state(self.model).items():
                 self.weights[name][member] = tensor[member]
-        self.best, self.epoch = np.maximum(accuracy, self.best), np.where(better, epoch, self.epoch)
+        self.best = np.where(better, accuracy, self.best)
+        self.epoch = np.where(better, self.done, self.epoch)
+
+    def shown(self):
+        """Return a context in which the model holds the weights to validate and keep."""
+        return self.average.shown() if self.average else contextlib.nullcontext()
 
     def as_tree(self):
         """Return all of it as a tree of arrays."""
-        device = next(iter(self.weights.values())).device
-        optimizer = self.optimizer.state_dict()["state"]
         return {
             "model": dict(stacked_state(self.model)),
             "buffers": dict(self.model.named_buffers()),  # those outside of the state_dict too
-            "moments": {str(number): dict(state) for number, state in optimizer.items()},
+            "steps": self.steps.as_tree(),
+            "average": self.average.as_tree() if self.average else {},
             "generators": {str(number): g.get_state() for number, g in enumerate(self.generators)},
-            "global": torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.random.get_rng_state(),
+            "chance": self.chance.own if self.chance else {},
             "weights": self.weights,
             "history": self.history,
             "best": self.best,
             "epoch": self.epoch,
             "done": self.done,
-            "steps": self.steps,
         }
 
     def load_tree(self, tree):
@@ -101,45 +123,50 @@ class State:
                 tensor.copy_(torch.as_tensor(tree["buffers"][name]))
             for name, tensor in self.weights.items():
                 tensor.copy_(torch.as_tensor(tree["weights"][name]))
-        moments = {
-            int(number): {name: torch.as_tensor(value) for name, value in state.items()}
-            for number, state in tree["moments"].items()
-        }
-        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.steps.load_tree(tree["steps"])
+        if self.average:
+            self.average.load_tree(tree["average"])
         for number, generator in enumerate(self.generators):
             generator.set_state(torch.as_tensor(tree["generators"][str(number)]))
-        device = next(iter(self.weights.values())).device
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(torch.as_tensor(tree["global"]), device)
-        else:
-            torch.random.set_rng_state(torch.as_tensor(tree["global"]))
+        if self.chance:
+            self.chance.own = dict(tree["chance"])
         self.history, self.best, self.epoch = dict(tree["history"]), tree["best"], tree["epoch"]
-        self.done, self.steps = int(tree["done"]), int(tree["steps"])
+        self.done = int(tree["done"])
 
 
-def fit_stack(model, seeds, source, valid, training, calls, loss=None):
-    """Train one stack in place; return its best weights, history and epochs."""
+def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
+    """Train one stack in place; return its best weights, history and epochs.
+
+    Args:
+        state: the `State` at the start.
+        source: where the batches come from, see `source`.
+        valid: (inputs, labels) that choose the epoch.
+        calls: the `Calls`.
+        watch: {name: (inputs, labels)} of splits whose accuracy is kept beside.
+        loss: of each sample, the cross-entropy if None.
+        project: object whose `step()` is called after every step of the optimizer, or None.
+    """
     known, now = calls.known()
     if known is not None:
         calls.part += 1
         return known
-    state = State(model, seeds, training)
     if now is not None:
         state.load_tree(now)
-    while state.done < training.epochs:
+    while state.done < state.training.epochs and (going := state.going).any():
         epoch = state.done
-        state.history["train_loss"][:, epoch] = _one_epoch(state, source, training, calls, loss)
-        if not np.isfinite(state.history["train_loss"][:, epoch]).all():
-            raise SSHMLError(
-                f"the training loss is not finite in epoch {epoch + 1}; lower learning_rate ({training.learning_rate})."
-            )
-        logits = logits_of(model.eval(), valid[0])
-        expected = valid[1].expand(len(seeds), -1)
-        accuracy = (logits.argmax(-1) == expected).double().mean(1).cpu().numpy()
-        state.history["valid_accuracy"][:, epoch] = accuracy
-        state.history["valid_loss"][:, epoch] = cross_entropies(logits, expected).double().mean(1).cpu()
-        state.keep_the_better(accuracy, epoch + 1)
-        state.done += 1
+        losses = _one_epoch(state, source, calls, loss, project)
+        if not np.isfinite(losses[going]).all():
+            rate = state.training.learning_rate
+            raise SSHMLError(f"the training loss is not finite in epoch {epoch + 1}; lower learning_rate ({rate}).")
+        found = {"train_loss": losses}
+        with state.shown(), state.chance or contextlib.nullcontext():
+            state.done += 1
+            found["valid_loss"], found["valid_accuracy"] = _measured(state.model, valid)
+            for name, split in (watch or {}).items():
+                found[f"{name}_accuracy"] = _measured(state.model, split)[1]
+            state.keep_the_better(found["valid_accuracy"], going)
+        for name, values in found.items():
+            state.history[name][:, epoch] = np.where(going, values, np.nan)
         calls.epoch(state.done, state)
     weights = {name: tensor.cpu() for name, tensor in state.weights.items()}
     found = {"weights": weights, "history": state.history, "epoch": state.epoch}
@@ -147,25 +174,58 @@ def fit_stack(model, seeds, source, valid, training, calls, loss=None):
     return found
 
 
-def _one_epoch(state, source, training, calls, loss):
+def _measured(model, split):
+    """Return (cross-entropy, accuracy) of every member, in evaluation mode."""
+    logits = logits_of(model.eval(), split[0])
+    expected = split[1].expand(len(logits), -1)
+    accuracy = (logits.argmax(-1) == expected).double().mean(1).cpu().numpy()
+    return cross_entropies(logits, expected).double().mean(1).cpu().numpy(), accuracy
+
+
+def _one_epoch(state, source, calls, loss, project):
     """Train for one pass over the data; return the mean loss of each member."""
-    model, generators = state.model.train(), state.generators
+    model, generators, training = state.model.train(), state.generators, state.training
     loss_sum = torch.zeros(len(generators), device=source.device)
+    half = training.precision == "bf16"
     for x, labels in source.batches(state.done, generators):
         if training.flip_signs:
             flips = [torch.randint(2, x.shape[1:3], generator=g, dtype=torch.int8) for g in generators]
             x = x * (torch.stack(flips).to(x.device) * 2 - 1)[..., None]
-        logits = model(x)
-        losses = (cross_entropies(logits, labels) if loss is None else loss(x, logits, labels)).mean(1)
-        state.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
-        state.optimizer.step()
-        state.steps += 1
-        calls.step(state.steps, model)
+        if training.augment:
+            x = augmented(x, training.augment, generators)
+        with state.chance or contextlib.nullcontext(), _named_errors("in training"):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                logits = model(x)
+            if loss is None:
+                losses = cross_entropies(logits, labels, training.label_smoothing).mean(1)
+            else:
+                losses = loss(x, logits, labels).mean(1)
+            state.steps.zero()
+            losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
+        state.steps.step()
+        if project is not None:
+            project.step()
+        if state.average:
+            state.average.step(state.steps.done)
+        calls.step(state.steps.done, model)
         loss_sum += losses.detach() * labels.shape[1]
-    return (loss_sum / len(source)).cpu()
+    return (loss_sum / len(source)).cpu().numpy()
 
 
-def cross_entropies(logits, labels):
+@contextlib.contextmanager
+def _named_errors(where):
+    """Turn what somebody's network raises into a line that says so."""
+    try:
+        yield
+    except (SSHMLError, NotVectorised):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise SSHMLError(f"the network failed {where}: {type(error).__name__}: {text:.300}") from error
+
+
+def cross_entropies(logits, labels, smoothing=0.0):
     """Return the cross-entropy of each sample, (member, sample, class), (member, sample) -> (member, sample)."""
-    return cross_entropy(logits.flatten(0, 1), labels.reshape(-1), reduction="none").view(labels.shape)
+    flat = logits.float() if logits.dtype == torch.bfloat16 else logits
+    found = cross_entropy(flat.flatten(0, 1), labels.reshape(-1), reduction="none", label_smoothing=smoothing)
+    return found.view(labels.shape)

@@ -1,4 +1,4 @@
-"""The state of a training in a file, so that a killed one goes on: format `sshml-checkpoint`, version 1.
+"""The state of a training in a file, so that a killed one goes on: format `sshml-checkpoint`, version 2.
 
 The file holds a tree of arrays: the parts that are finished (weights, history, epochs), and of the one under way
 weights, moments of the optimizer, generators, the best weights so far, history. It is replaced as a whole, and sealed.
@@ -16,7 +16,7 @@ from sshml.errors import SSHMLError
 from sshml.files import new_file
 from sshml.hdf5 import new_hdf5, open_hdf5, seal
 
-FORMAT, FORMAT_VERSION = "sshml-checkpoint", 1
+FORMAT, FORMAT_VERSION = "sshml-checkpoint", 2
 
 SECONDS = 10
 """Least time between two saves, beside those at the end of a part."""

@@ -1,5 +1,6 @@
 """An ensemble of trained networks."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -7,8 +8,9 @@ import functools
 import numpy as np
 import torch
 
-from sshml.classifier.ensemble import stack, stacked_state
-from sshml.classifier.loading import pick_device, resident
+from sshml.classifier.chance import Chance
+from sshml.classifier.ensemble import NotVectorised, stack, stacked_state
+from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
 
@@ -39,7 +41,7 @@ class Run:
 
     def model(self, member=0, initial=False):
         """Return one member as a plain module in evaluation mode."""
-        with torch.random.fork_rng(devices=[]):
+        with Chance(0):
             model = self.factory()
         state = self.initial if initial else self.weights
         if initial and not state:
@@ -69,7 +71,7 @@ class Run:
         models = list(models)
         if len(models) != len(self):
             raise SSHMLError(f"{len(models)} modules and {len(self)} members do not match; give one for each.")
-        states = [stacked_state(stack([model])) for model in models]
+        states = [{name: tensor.clone() for name, tensor in stacked_state(stack([model])).items()} for model in models]
         shapes = {str({name: tuple(tensor.shape) for name, tensor in state.items()}) for state in states}
         if len(shapes) > 1 or len({repr(model) for model in models}) > 1:
             raise SSHMLError("the modules differ in their layers or shapes; give them one architecture.")
@@ -90,11 +92,24 @@ class Run:
 
     def correct(self, split, device="cpu"):
         """Return whether each member is right on each sample, bool (member, sample)."""
-        inputs, labels = resident(split, self.training.view, pick_device(device))
-        return np.concatenate([
-            (logits_of(part.to(inputs.device).eval(), inputs).argmax(-1) == labels).cpu().numpy()
-            for part in stacks(self.models())
-        ])  # fmt: skip
+        return self.predict(split, device) == np.asarray(split.labels)
+
+    def predict(self, split, device="cpu"):
+        """Return the class each member sees in each sample, int64 (member, sample)."""
+        return self._logits(split, device).argmax(-1).numpy()
+
+    def probabilities(self, split, device="cpu"):
+        """Return the softmax of the logits, float64 (member, sample, class)."""
+        return self._logits(split, device).double().softmax(-1).numpy()
+
+    def _logits(self, split, device):
+        models = self.models()
+        inputs, _ = resident(split, self.training.view, pick_device(device), input_type(models[0]))
+        together = stack(models, inputs[:EXAMPLES].cpu(), training=False)
+        if together is not None:
+            with contextlib.suppress(NotVectorised):
+                return _logits_of([together], inputs)
+        return _logits_of([stack([model]) for model in self.models()], inputs)
 
 
 def members_of(models, view=None):
@@ -104,15 +119,14 @@ def members_of(models, view=None):
     return list(models) if isinstance(models, (list, tuple)) else [models], view
 
 
-def stacks(members):
-    """Return the members as one stacked module in a list, or as one each where they cannot be vectorised."""
-    together = stack(members)
-    return [together] if together is not None else [stack([member]) for member in members]
+def _logits_of(parts, inputs):
+    with Chance(0, inputs.device):
+        return torch.cat([logits_of(part.to(inputs.device).eval(), inputs).cpu() for part in parts])
 
 
 @torch.no_grad()
 def logits_of(model, inputs):
     """Return the logits (member, sample, class) of all members on the same inputs (sample, ...)."""
     members = len(next(iter(stacked_state(model).values())))
-    rows = max(1, CHUNK // (members * inputs[0].numel()))
+    rows = max(1, CHUNK // (members * max(1, inputs[0].numel())))
     return torch.cat([model(part.expand(members, *part.shape)) for part in inputs.split(rows)], dim=1)

@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import torch
 
-from sshml.classifier.loading import Stream, resident
+from sshml.classifier.loading import EXAMPLES, Stream, resident
 from sshml.hdf5 import crc32
 
 
-def source_of(train, training, device):
-    """Return (source of batches, `TrainingSpec` as it is then) of a split or a `Stream`."""
+def source_of(train, training, device, dtype=torch.float32):
+    """Return (source of batches, `TrainingSpec` as it is then) of a split or a `Stream`, see `resident` for `dtype`."""
     if isinstance(train, Stream):
-        return Streamed(train, device), dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
-    return Resident(*resident(train, training.view, device), training.batch_size), training
+        used = dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
+        return Streamed(train, device, dtype or torch.float32), used
+    return Resident(*resident(train, training.view, device, dtype), training.batch_size), training
 
 
 def checksum(tensors):
@@ -29,7 +30,8 @@ class Resident:
 
     def __init__(self, inputs, labels, batch_size):
         self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
-        self.example, self.largest_label, self.device = inputs[:1], int(labels.max()), inputs.device
+        self.example, self.largest_label, self.device = inputs[:EXAMPLES], int(labels.max()), inputs.device
+        self.steps = -(-len(labels) // batch_size)
 
     def __len__(self):
         return len(self.labels)
@@ -49,10 +51,10 @@ class Resident:
 class Streamed:
     """Batches of a stream: all members see the same ones."""
 
-    def __init__(self, stream, device):
-        self.stream, self.device = stream, device
-        self.example = torch.from_numpy(stream.split.inputs(stream.view, slice(1))).to(device)
-        self.largest_label = int(stream.split.labels.max())
+    def __init__(self, stream, device, dtype):
+        self.stream, self.device, self.dtype = stream, device, dtype
+        self.example = torch.from_numpy(stream.split.inputs(stream.view, slice(EXAMPLES))).to(device, dtype)
+        self.largest_label, self.steps = int(stream.split.labels.max()), len(stream)
 
     def __len__(self):
         return len(self.stream.split)
@@ -67,5 +69,5 @@ class Streamed:
         """Yield (inputs, labels), shapes (member, sample, ...)."""
         members = len(generators)
         for x, labels in self.stream.batches(epoch):
-            x, labels = x.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            x, labels = x.to(self.device, self.dtype, non_blocking=True), labels.to(self.device, non_blocking=True)
             yield x.expand(members, *x.shape), labels.expand(members, -1)

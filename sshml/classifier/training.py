@@ -3,18 +3,22 @@
 import copy
 import dataclasses
 import functools
+import logging
 
 import numpy as np
 import torch
 
-from sshml.classifier.ensemble import stacked_state
-from sshml.classifier.loading import Stream, pick_device, resident
-from sshml.classifier.loop import HISTORY, Calls, fit_stack
+from sshml.classifier.chance import Chance
+from sshml.classifier.ensemble import NotVectorised, check_alike, is_plain, stack, stacked_state
+from sshml.classifier.loading import Stream, input_type, pick_device, resident
+from sshml.classifier.loop import HISTORY, Calls, State, fit_stack
 from sshml.classifier.resume import Checkpoint
-from sshml.classifier.run import Run, stacks
+from sshml.classifier.run import Run
 from sshml.classifier.source import checksum, source_of
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
+
+log = logging.getLogger("sshml")
 
 
 def fit(
@@ -30,20 +34,25 @@ def fit(
     on_step=None,
     checkpoint=None,
     loss=None,
+    project=None,
+    watch=None,
 ):
-    """Train one network per seed, all at once where the architecture allows, and return the `Run`.
+    """Train one network per seed and return the `Run`: all at once where that gives the same, else one after another.
 
-    Member s starts from `torch.manual_seed(seeds[s])`, shuffles with a generator of the same seed, and is the same
-    network alone or in company up to rounding. The epoch with the best validation accuracy is kept (the first of
-    equals). The global random state is left as it was.
+    Member s starts from `torch.manual_seed(seeds[s])`, shuffles with a generator of the same seed, draws what it draws
+    (dropout, noise of PyTorch, NumPy or Python) from that seed on, and is the same network alone or in company up to
+    rounding. Networks are validated in evaluation mode; the epoch with the best validation accuracy is kept (the first
+    of equals). The global random states are left as they were, and fits in threads do not disturb each other. That an
+    ensemble is trained one by one is said in the log "sshml".
 
     Args:
-        factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class); or a
-            list of modules to train further, copied, one per seed.
+        factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class), with
+            all it learns in its state_dict, in float32 or float64; or a list of modules to train further, copied, one
+            per seed.
         train: split with `inputs` and `labels`, see `resident`; or a `Stream` of a split larger than memory, in its
-            own batches and view, the same for all members.
+            own batches and view, the same for all members. Whole numbers stay so for networks with an `nn.Embedding`.
         valid: split that chooses the epoch.
-        training: a `TrainingSpec`; its defaults if None.
+        training: a `TrainingSpec`; its defaults if None. See `RECIPES` for those of the sources.
         seeds: number of members, or their seeds.
         device: "auto", "cpu" or "cuda".
         progress: called as progress(epochs done, epochs in all).
@@ -55,45 +64,138 @@ def fit(
             undisturbed one; it is written every few seconds, between epochs, and stays when the training ends.
         loss: called as loss(inputs, logits, labels), shapes (member, sample, ...), returns that of each sample (member,
             sample); the cross-entropy if None. Validation goes by accuracy all the same.
+        project: makes what changes the weights after every step of the optimizer, as
+            `functools.partial(sshml.compression.LowRank, rank=10)`: called as project(network, tensors={name: tensor
+            (member, ...)}, moments=function that returns {name: [tensors like it]}, steps_per_epoch=number), returns
+            an object whose `step()` follows each step.
+        watch: {name: split} whose accuracy after every epoch goes into `history["NAME_accuracy"]`. Nothing is chosen
+            by it.
 
     Raises:
-        SSHMLError: unusable splits, labels beyond the network's classes, a loss that is no longer finite, or a
-            checkpoint of another training.
+        SSHMLError: unusable splits, labels beyond the network's classes, a network that fails or that a run cannot
+            keep, a loss that is no longer finite, or a checkpoint of another training.
     """
-    if loss is not None and checkpoint is not None:
-        raise SSHMLError("a checkpoint cannot tell one loss from another; leave loss=... or checkpoint=... out.")
     training = training or TrainingSpec()
     seeds, start, factory = _members(factory, seeds)
     device = pick_device(device)
-    source, training = source_of(train, training, device)
-    valid = resident(valid, training.view, device)
+    _check_options(training, loss, checkpoint, project, watch)
+    members = _built(factory, start, seeds, device)  # to be looked at; others are trained
+    dtype = input_type(members[0])
+    source, training = source_of(train, training, device, dtype)
     if training.flip_signs and source.example.ndim != 3:
         raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(source.example.shape)}.")
+    if training.augment and source.example.ndim < 3:
+        raise SSHMLError(f"augment needs images (..., height, width); got inputs {tuple(source.example.shape)}.")
+    valid = resident(valid, training.view, device, dtype)
+    watch = {name: resident(split, training.view, device, dtype) for name, split in (watch or {}).items()}
+    initial = _states(members)
+    _check_network(members[0], source, {"validation": valid, **watch})
+    _check_kept(factory, members, initial, source.example.cpu())
+    identity = _identity(members[0], training, seeds, source, [valid, *watch.values()], initial) if checkpoint else {}
+    kept = Checkpoint(checkpoint, identity)
+    plain = is_plain(members[0])
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        members = []
-        for number, seed in enumerate(seeds):
-            torch.manual_seed(int(seed))
-            members.append(copy.deepcopy(start[number]).train() if start else factory())
-        initial = _merge([stacked_state(part) for part in stacks(members)])
-        _check_network(members[0], source, valid)
-        identity = _identity(members[0], training, seeds, source, valid, initial) if checkpoint else {}
-        kept = Checkpoint(checkpoint, identity)
-        calls = Calls(on_step, on_epoch, progress, kept, len(together := stacks(members)), training.epochs)
-        parts = []
-        for part, own in zip(together, np.split(seeds, len(together)), strict=True):
-            torch.manual_seed(int(own[0]))
-            parts.append(fit_stack(part.to(device), own, source, valid, training, calls, loss))
+    def trained(parts):
+        calls, found = Calls(on_step, on_epoch, progress, kept, len(parts), training.epochs), []
+        for part, own in zip(parts, np.split(seeds, len(parts)), strict=True):
+            draws = None if plain or len(own) > 1 else Chance(own[0], device)
+            state = State(part.to(device), own, training, source.steps, draws, watch)
+            how = {"moments": state.steps.moments, "steps_per_epoch": source.steps}
+            after_step = project and project(members[0], tensors=stacked_state(part), **how)
+            found.append(fit_stack(state, source, valid, calls, watch, loss, after_step))
+            part.cpu()
+        return found
+
+    def fresh():
+        again = _built(factory, start, seeds, device)
+        if any(not torch.equal(tensor, initial[name]) for name, tensor in _states(again).items()):
+            raise SSHMLError(
+                "the factory made two networks from one seed; let it draw from torch's global generator only."
+            )
+        return again
+
+    together = None if "alone" in kept.state else stack(fresh(), source.example.cpu())
+    parts = None
+    if together is not None:
+        try:
+            parts = trained([together])
+        except NotVectorised as error:
+            log.warning("all networks at once failed, starting again one by one: %.200s", error)
+            kept.state = {"parts": {}, "alone": np.array(True)}
+    elif "alone" not in kept.state:
+        log.warning("%d networks of this kind are trained one after another", len(seeds))
+    if parts is None:
+        parts = trained([stack([member]) for member in fresh()])
     return Run(
         factory=factory,
         seeds=seeds,
         weights=_merge([part["weights"] for part in parts]),
         initial=initial,
-        history={name: np.concatenate([part["history"][name] for part in parts]) for name in HISTORY},
+        history={name: np.concatenate([part["history"][name] for part in parts]) for name in parts[0]["history"]},
         epoch=np.concatenate([part["epoch"] for part in parts]),
         training=training,
         data=_spec_json(train.split if isinstance(train, Stream) else train),
     )
+
+
+def _check_options(training, loss, checkpoint, project, watch):
+    """Raise where options do not go together."""
+    for name, value in (("loss", loss), ("project", project)):
+        if value is not None and checkpoint is not None:
+            raise SSHMLError(f"a checkpoint cannot tell one {name} from another; leave {name}= or checkpoint= out.")
+    if project is not None and training.average:
+        raise SSHMLError("an average of projected weights is not projected; leave project=... or average out.")
+    bad = [name for name in watch or {} if not isinstance(name, str) or f"{name}_accuracy" in HISTORY]
+    if bad:
+        raise SSHMLError(f"watch {bad} cannot name splits; give names other than train and valid.")
+
+
+def _built(factory, start, seeds, device):
+    """Return the untrained networks, or copies of those to train further, on the CPU in training mode."""
+    members = []
+    for number, seed in enumerate(seeds):
+        with Chance(seed, device):
+            model = factory() if start is None else _copied(start[number])
+        if not isinstance(model, torch.nn.Module):
+            raise SSHMLError(f"got a {type(model).__name__} for a network; expected an nn.Module.")
+        members.append(model.cpu().train())
+    return members
+
+
+def _copied(model):
+    if not isinstance(model, torch.nn.Module):
+        raise SSHMLError(f"got a {type(model).__name__} for a network; expected an nn.Module.")
+    if any(p._backward_hooks for p in model.parameters()):
+        raise SSHMLError("the network has hooks on its gradients, which no copy keeps; give a factory instead.")
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:
+        raise SSHMLError(f"the network cannot be copied: {' '.join(str(error).split())}") from None
+
+
+def _states(members):
+    """Return {name: tensor (member, ...)} of networks, copied."""
+    check_alike(members)
+    return _merge([stacked_state(stack([member])) for member in members])
+
+
+@torch.no_grad()
+def _check_kept(factory, members, initial, example):
+    """Raise where networks rebuilt from the factory and the state_dict are not the same: a run could not keep them."""
+    for number in {0, len(members) - 1}:
+        with Chance(987654321):
+            again = factory()
+        again.load_state_dict({name: tensor[number] for name, tensor in initial.items()})
+        found = []
+        for model in (again.cpu(), members[number]):
+            with Chance(0):
+                found.append(model.eval()(example.clone()))
+        if found[0].shape != found[1].shape or not torch.allclose(*found, rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise SSHMLError(
+                "the network holds something outside of its state_dict that chance or its history made (a plain tensor,"
+                " a list of layers, a generator); register it as a parameter, a buffer or in an nn.ModuleList: a run"
+                " keeps the state_dict."
+            )
 
 
 def _members(factory, seeds):
@@ -111,7 +213,7 @@ def _members(factory, seeds):
     return seeds, start, functools.partial(copy.deepcopy, start[0])
 
 
-def _identity(network, training, seeds, source, valid, initial):
+def _identity(network, training, seeds, source, others, initial):
     """Return what must be the same where a training goes on."""
     return {
         "training": dataclasses.asdict(training),
@@ -119,7 +221,7 @@ def _identity(network, training, seeds, source, valid, initial):
         "device": source.device.type,
         "network": repr(network),
         "training data": source.identity(),
-        "validation data": checksum(valid),
+        "validation data": [checksum(split) for split in others],
         "initial weights": checksum(initial.values()),
     }
 
@@ -129,21 +231,24 @@ def _spec_json(split):
 
 
 @torch.no_grad()
-def _check_network(model, source, valid):
-    """Raise where a network does not take the inputs or has too few classes for the labels."""
-    inputs, training = source.example, model.training
-    shapes = [tuple(x.shape[1:]) for x in (inputs, valid[0])]
-    if shapes[0] != shapes[1]:
-        raise SSHMLError(f"training inputs have shape {shapes[0]} and validation inputs {shapes[1]}; they must agree.")
+def _check_network(model, source, others):
+    """Raise where a network does not take the inputs, gives no logits, or has too few classes for the labels."""
+    example = source.example.cpu()
+    shape = tuple(example.shape[1:])
+    for name, (inputs, _) in others.items():
+        if (found := tuple(inputs.shape[1:])) != shape:
+            raise SSHMLError(f"training inputs have shape {shape} and {name} inputs {found}; they must agree.")
     try:
-        classes = model.eval()(inputs[:1].cpu()).shape[-1]
-    except RuntimeError as error:
-        shape = tuple(inputs.shape[1:])
-        raise SSHMLError(
-            f"the network does not take inputs of shape {shape}: {' '.join(str(error).split())}."
-        ) from None
-    model.train(training)
-    largest = max(source.largest_label, int(valid[1].max()))
+        with Chance(0):
+            logits = model.eval()(example.clone())
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise SSHMLError(f"the network does not take inputs of shape {shape}: {text:.300}") from error
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(example):
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else f"a {type(logits).__name__}"
+        raise SSHMLError(f"the network gives {got} for {len(example)} samples; expected logits (sample, class).")
+    classes = logits.shape[-1]
+    largest = max(source.largest_label, *(int(labels.max()) for _, labels in others.values()))
     if largest >= classes:
         raise SSHMLError(f"the splits hold label {largest} but the network has {classes} classes, 0 to {classes - 1}.")
 

@@ -6,7 +6,10 @@ from torch import nn
 
 from sshml.classifier import MLP, stack
 from sshml.classifier.ensemble import stacked_state
+from sshml.classifier.loading import input_type
 from sshml.compression import compress, tensorize
+from sshml.errors import SSHMLError
+from tests.classifier.kinds import AT_ONCE, KINDS
 
 
 class Doubled(nn.Sequential):
@@ -36,7 +39,7 @@ NETWORKS = {
 def test_a_stack_is_its_members(factory, device):
     members = [factory().to(device) for _ in range(3)]
     x = torch.rand(3, 5, 3, 4, device=device)
-    stacked = stack(members)
+    stacked = stack(members, x[0])
     expected = torch.stack([member(part) for member, part in zip(members, x, strict=True)])
     torch.testing.assert_close(stacked(x), expected, rtol=1e-4, atol=1e-5)
     for number, member in enumerate(members):
@@ -49,8 +52,8 @@ def test_a_stack_is_its_members(factory, device):
 @pytest.mark.parametrize("name", ["mlp", "no bias", "conv", "mpo"])
 def test_gradients_are_those_of_the_members(name):
     members = [NETWORKS[name]() for _ in range(2)]
-    stacked = stack(members)
     x = torch.rand(2, 5, 3, 4, requires_grad=True)
+    stacked = stack(members, x[0].detach())
     stacked(x).square().sum().backward()
     gradients = {key: p.grad for key, p in stacked.named_parameters()}
     for number, member in enumerate(members):
@@ -61,21 +64,12 @@ def test_gradients_are_those_of_the_members(name):
             torch.testing.assert_close(gradients[key][number], parameter.grad, rtol=1e-4, atol=1e-5)
 
 
-def test_members_are_copied():
+def test_members_of_a_batched_stack_are_copied():
     member = MLP((4, 2))
     stacked = stack([member])
     with torch.no_grad():
         next(stacked.parameters()).zero_()
     assert member[1].weight.abs().max() > 0
-
-
-def test_shared_parameters_stay_shared():
-    def factory():
-        layer = nn.Linear(4, 4)
-        return nn.Sequential(layer, nn.ReLU(), layer)
-
-    assert stack([factory(), factory()]) is None
-    assert len(list(stack([factory()]).parameters())) == 2
 
 
 def test_frozen_parameters_stay_frozen():
@@ -85,18 +79,60 @@ def test_frozen_parameters_stay_frozen():
     assert frozen == {"1.weight": False, "1.bias": True, "3.weight": True, "3.bias": True}
 
 
-def test_buffers_outside_the_state_dict_are_not_vectorised():
-    member = nn.Sequential(nn.Linear(4, 2))
-    member.register_buffer("k", torch.ones(1), persistent=False)
-    assert stack([member, member]) is None
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_vectorised_is_right_and_what_is_not_stands_alone(name):
+    torch.manual_seed(0)
+    members = [KINDS[name]().train() for _ in range(3)]
+    x = torch.rand(6, 8, 8, dtype=input_type(members[0]))
+    before = torch.get_rng_state()
+    together = stack(members, x)
+    assert (together is not None) == (name in AT_ONCE)
+    for mode in (True, False) if together is not None else ():
+        expected = torch.stack([member.train(mode)(x) for member in members])
+        torch.testing.assert_close(together.train(mode)(x.expand(3, *x.shape)), expected, rtol=1e-4, atol=1e-5)
+    if together is not None:
+        assert torch.equal(torch.get_rng_state(), before)
+    alone = stack([members[0]])
+    assert alone.eval()(x[None]).shape == (1, 6, 2)
+    state = stacked_state(alone)
+    assert state.keys() == members[0].state_dict().keys()
+    assert all(tensor.shape[0] == 1 for tensor in state.values())
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm1d(4), nn.Dropout(0.5)])
-def test_cross_talk_is_not_vectorised(layer):
-    def factory():
-        return nn.Sequential(nn.Linear(4, 4), layer, nn.Linear(4, 2))
+def test_a_trial_leaves_the_members_as_they_are():
+    members = [KINDS["batch norm"]() for _ in range(2)]
+    before = [{name: tensor.clone() for name, tensor in m.state_dict().items()} for m in members]
+    stack(members, torch.rand(6, 8, 8))
+    for member, state in zip(members, before, strict=True):
+        assert all(torch.equal(tensor, state[name]) for name, tensor in member.state_dict().items())
+        assert all(p.grad is None for p in member.parameters())
 
-    assert stack([factory(), factory()]) is None
-    alone = stack([factory()])
-    assert alone.eval()(torch.rand(1, 5, 4)).shape == (1, 5, 2)
-    assert all(tensor.shape[0] == 1 for tensor in stacked_state(alone).values())
+
+def test_without_an_example_nothing_is_tried():
+    assert stack([KINDS["layer norm"]() for _ in range(2)]) is None
+    assert stack([KINDS["plain"]() for _ in range(2)]) is not None
+
+
+def test_members_of_different_kinds_are_refused():
+    frozen = MLP((4, 3, 2))
+    frozen[1].weight.requires_grad_(False)
+    for other in (MLP((4, 5, 2)), MLP((4, 3, 2)).double(), frozen, MLP((4, 2))):
+        with pytest.raises(SSHMLError, match="networks 0 and 1 differ"):
+            stack([MLP((4, 3, 2)), other])
+    with pytest.raises(SSHMLError, match="lazy"):
+        stack([nn.Sequential(nn.LazyLinear(3))] * 2)
+    with pytest.raises(SSHMLError, match="expected an nn"):
+        stack([3])
+
+
+def test_a_linear_layer_takes_further_axes_and_autocast():
+    members = [nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(15, 2)) for _ in range(2)]
+    x = torch.rand(2, 6, 5, 4)
+    expected = torch.stack([member(part) for member, part in zip(members, x, strict=True)])
+    stacked = stack(members)
+    torch.testing.assert_close(stacked(x), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = stacked(x)
+        low.float().sum().backward()
+    torch.testing.assert_close(low.float(), expected, rtol=0.05, atol=0.02)
+    assert next(stacked.parameters()).grad.dtype == torch.float32

@@ -100,7 +100,7 @@ def test_every_moment_and_generator_is_kept(data, tmp_path):
                     checkpoint=tmp_path / name,
                 )
     calm, stopped = tree_of(tmp_path / "calm"), tree_of(tmp_path / "stopped")
-    assert {"state/now/moments/0/exp_avg_sq", "state/now/generators/2", "state/now/best"} <= set(calm)
+    assert {"state/now/steps/moments/0/exp_avg_sq", "state/now/generators/2", "state/now/best"} <= set(calm)
     assert calm == stopped
 
 

@@ -1,4 +1,5 @@
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,10 @@ import torch
 from torch import nn
 
 from sshml.classifier import MLP, Stream, TrainingSpec, fit, resident
+from sshml.classifier.chance import Chance
+from sshml.classifier.loading import input_type
 from sshml.errors import SSHMLError
+from tests.classifier.kinds import KINDS, ONE_BY_ONE, Words
 
 
 def factory():
@@ -243,3 +247,283 @@ def test_a_checkpoint_knows_no_loss_of_ones_own(rng, tmp_path):
     with pytest.raises(SSHMLError, match="one loss from another"):
         fit(factory, data, data, seeds=1, loss=lambda x, logits, labels: logits[..., 0], checkpoint=tmp_path / "c.h5")
     assert not list(tmp_path.iterdir())
+
+
+def few(rng, network):
+    data = toy(rng, 40)
+    if network == "words":
+        data.inputs = rng.integers(0, 5, data.inputs.shape)
+    return data
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_member_of_any_kind_is_the_same_seed_alone(rng, name, caplog):
+    data = few(rng, name)
+    training = TrainingSpec(epochs=3, batch_size=12)
+    together, alone = (fit(KINDS[name], data, data, training, seeds, "cpu") for seeds in ([4, 9], [9]))
+    for key, tensor in together.weights.items():
+        assert torch.equal(together.initial[key][1], alone.initial[key][0])
+        torch.testing.assert_close(tensor[1], alone.weights[key][0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(together.history["train_loss"][1], alone.history["train_loss"][0], rtol=1e-4)
+    assert ("one after another" in caplog.text) == (name in ONE_BY_ONE)
+    assert len(caplog.records) <= 1
+    for run in (together, alone):  # what was validated is what is kept, in evaluation mode
+        best = run.history["valid_accuracy"].max(1)
+        np.testing.assert_allclose(run.accuracy(data), best)
+        dtype = input_type(run.model())
+        inputs, labels = resident(data, dtype=dtype)
+        for member in range(len(run)):
+            with torch.no_grad(), Chance(0):
+                logits = run.model(member)(inputs)
+            assert (logits.argmax(1) == labels).double().mean().item() == pytest.approx(best[member])
+
+
+@pytest.mark.parametrize("name", ["functional dropout", "noise of numpy", "chance of python", "lstm", "batch norm"])
+def test_a_member_is_the_plain_loop_of_its_kind(rng, name):
+    """A textbook loop with the global generators seeded once: the same network."""
+    data = few(rng, name)
+    run = fit(KINDS[name], data, data, TrainingSpec(epochs=2, batch_size=16), [3, 5], "cpu")
+    inputs, labels = resident(data)
+    with Chance(5):
+        model = KINDS[name]().train()
+    generator = torch.Generator().manual_seed(5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    states = []
+    with Chance(5):
+        for _ in range(2):
+            model.train()
+            for batch in torch.randperm(len(inputs), generator=generator).split(16):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(inputs[batch]), labels[batch]).backward()
+                optimizer.step()
+            states.append({key: tensor.clone() for key, tensor in model.state_dict().items()})
+    for key, tensor in states[run.epoch[1] - 1].items():
+        torch.testing.assert_close(run.weights[key][1], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_whole_numbers_go_to_an_embedding(rng):
+    data = few(rng, "words")
+    data.inputs[:, 0, 0] = 4 * data.labels
+    data.inputs[:, 0, 1:] = 4 * data.labels[:, None]
+    run = fit(Words, data, data, TrainingSpec(epochs=60, learning_rate=3e-2), 2, "cpu")
+    assert run.accuracy(data).min() > 0.9
+
+
+def test_a_stack_that_fails_later_is_trained_one_by_one(rng, caplog):
+    """The last batch of an epoch, a single sample, takes a way that vmap does not know."""
+
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 2)
+
+        def forward(self, x):
+            x = self.layer(x.flatten(1))
+            return x * float(x.sum() > -1e9) if len(x) == 1 else x
+
+    data = toy(rng, 41)
+    together, alone = (fit(Late, data, data, TrainingSpec(epochs=2, batch_size=20), s, "cpu") for s in ([1, 2], [2]))
+    assert "starting again one by one" in caplog.text
+    torch.testing.assert_close(together.weights["layer.weight"][1], alone.weights["layer.weight"][0])
+
+
+def test_fits_in_threads_do_not_disturb_each_other(rng):
+    data, training = toy(rng), TrainingSpec(epochs=2, batch_size=16)
+    expected = {name: fit(KINDS[name], data, data, training, [3, 4], "cpu") for name in ("noise", "plain")}
+    with ThreadPoolExecutor(4) as threads:
+        found = [(n, threads.submit(fit, KINDS[n], data, data, training, [3, 4], "cpu")) for n in [*expected] * 4]
+    for name, future in found:
+        for group in ("initial", "weights"):
+            for key, tensor in getattr(expected[name], group).items():
+                assert torch.equal(getattr(future.result(), group)[key], tensor)
+
+
+def plain_tensor():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    noise = torch.rand(2)
+    model[1].register_forward_hook(lambda module, inputs, output: output + noise)
+    return model
+
+
+class ListOfLayers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers, self.head = [nn.Linear(64, 8)], nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.layers[0](x.flatten(1)))
+
+
+def unseeded():
+    model = MLP((64, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.from_numpy(np.random.default_rng().normal(size=(2, 64))))
+    return model
+
+
+def other_depth():
+    return MLP((64, *[4] * int(torch.randint(1, 4, ())), 2))
+
+
+def all_frozen():
+    return MLP((64, 2)).requires_grad_(False)
+
+
+REFUSED = {
+    "holds something outside of its state_dict": [plain_tensor, ListOfLayers],
+    "two networks from one seed": [unseeded],
+    "differ in what they store": [other_depth],
+    "no parameters to train": [all_frozen, lambda: nn.Sequential(nn.Flatten(), nn.Softmax(1))],
+    "expected logits": [nn.Flatten(0).__class__, lambda: nn.LSTM(8, 2, batch_first=True), lambda: nn.Linear(8, 2)],
+    "train in float32 or float64": [lambda: MLP((64, 2)).half(), lambda: MLP((64, 2)).bfloat16()],
+    "expected an nn.Module": [lambda: "a network", lambda: MLP],
+    "lazy layers": [lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(2))],
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_a_run_cannot_keep_or_train_is_refused(rng, words):
+    for network in REFUSED[words]:
+        if network is nn.Flatten:
+            continue
+        with pytest.raises(SSHMLError, match=words):
+            fit(network, toy(rng), toy(rng), TrainingSpec(epochs=1), [0, 1, 2, 3], "cpu")
+
+
+def test_an_error_of_the_network_is_one_line(rng):
+    """Batch norm cannot train on the single sample that is left over."""
+    data = toy(rng, 41)
+    with pytest.raises(SSHMLError, match="failed in training: ValueError: Expected more than 1 value"):
+        fit(KINDS["batch norm"], data, data, TrainingSpec(epochs=1, batch_size=20), 1, "cpu")
+
+
+def test_modules_with_hooks_on_gradients_are_not_copied(rng):
+    with pytest.raises(SSHMLError, match="hooks on its gradients"):
+        fit([KINDS["hook on a gradient"]()], toy(rng), toy(rng), seeds=1)
+
+
+def twin(model, data, training, seed, update):
+    """Train by a plain loop; return the weights after every epoch."""
+    inputs, labels = resident(data)
+    generator, found = torch.Generator().manual_seed(seed), []
+    for epoch in range(training.epochs):
+        for number, batch in enumerate(torch.randperm(len(inputs), generator=generator).split(training.batch_size)):
+            update(model, inputs[batch], labels[batch], epoch, number)
+        found.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    return found
+
+
+OPTIMIZERS = {
+    "adamw": ({"optimizer": "adamw", "weight_decay": 0.1}, lambda p: torch.optim.AdamW(p, 1e-2, weight_decay=0.1)),
+    "sgd": ({"optimizer": "sgd", "weight_decay": 0.1}, lambda p: torch.optim.SGD(p, 1e-2, weight_decay=0.1)),
+    "momentum": ({"optimizer": "sgd", "momentum": 0.9}, lambda p: torch.optim.SGD(p, 1e-2, momentum=0.9)),
+    "nesterov": (
+        {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+        lambda p: torch.optim.SGD(p, 1e-2, momentum=0.9, nesterov=True),
+    ),
+    "clipped": ({"optimizer": "sgd", "clip": 0.05}, lambda p: torch.optim.SGD(p, 1e-2)),
+    "smoothed": ({"label_smoothing": 0.2}, lambda p: torch.optim.Adam(p, 1e-2)),
+    "cosine": ({"schedule": "cosine", "warmup": 1.0}, lambda p: torch.optim.Adam(p, 1e-2)),
+}
+
+
+@pytest.mark.parametrize("kind", ["plain", "lstm"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_recipes_are_those_of_a_plain_loop(rng, name, kind):
+    data, (fields, make) = toy(rng), OPTIMIZERS[name]
+    training = TrainingSpec(epochs=3, batch_size=24, learning_rate=1e-2, **fields)
+    run = fit(KINDS[kind], data, data, training, [4, 8], "cpu")
+    with Chance(8):
+        model = KINDS[kind]()
+    optimizer = make(model.parameters())
+
+    def update(model, x, y, epoch, number):
+        optimizer.param_groups[0]["lr"] = training.rate(epoch + number / 3, 1 / 3)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y, label_smoothing=training.label_smoothing).backward()
+        if training.clip:
+            nn.utils.clip_grad_norm_(model.parameters(), training.clip)
+        optimizer.step()
+
+    states = twin(model, data, training, 8, update)
+    for key, tensor in states[run.epoch[1] - 1].items():
+        torch.testing.assert_close(run.weights[key][1], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["plain", "batch norm", "lstm"])
+def test_the_average_is_that_of_a_plain_loop(rng, kind):
+    data = toy(rng)
+    training = TrainingSpec(epochs=3, batch_size=24, learning_rate=1e-2, average=0.6)
+    run = fit(KINDS[kind], data, data, training, [8, 2], "cpu")
+    with Chance(8):
+        model = KINDS[kind]().train()
+    optimizer, steps = torch.optim.Adam(model.parameters(), 1e-2), itertools.count()
+    mean, means = {key: tensor.clone() for key, tensor in model.state_dict().items()}, []
+
+    def update(model, x, y, epoch, number):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        t = next(steps)
+        decay = min(0.6, (1 + t) / (10 + t))
+        for key, tensor in model.state_dict().items():
+            mean[key] = decay * mean[key] + (1 - decay) * tensor if tensor.is_floating_point() else tensor.clone()
+        if number == 2:
+            means.append(dict(mean))
+
+    twin(model, data, training, 8, update)
+    for key, tensor in means[run.epoch[0] - 1].items():
+        torch.testing.assert_close(run.weights[key][0], tensor, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(run.accuracy(data), run.history["valid_accuracy"].max(1))
+
+
+def test_early_stopping_is_that_of_each_member_alone(rng):
+    data, other = toy(rng), toy(rng)
+    other.inputs[:, 0, 0] = other.labels + rng.normal(size=64)
+    training = TrainingSpec(epochs=40, batch_size=32, patience=3)
+    run = fit(factory, data, other, training, [0, 1, 2, 3], "cpu")
+    ends = np.isfinite(run.history["valid_accuracy"]).sum(1)
+    assert len(set(ends)) > 1
+    np.testing.assert_array_equal(ends, np.minimum(run.epoch + 3, 40))
+    for member, seed in enumerate(run.seeds):
+        alone = fit(factory, data, other, training, [seed], "cpu")
+        assert alone.epoch[0] == run.epoch[member]
+        assert np.isfinite(alone.history["valid_accuracy"]).sum() == ends[member]
+        torch.testing.assert_close(alone.weights["1.weight"][0], run.weights["1.weight"][member])
+
+
+def test_watched_splits_are_measured_and_choose_nothing(rng):
+    data, other = toy(rng), toy(rng)
+    seen = []
+    run = fit(factory, data, data, TrainingSpec(epochs=4), 2, "cpu", watch={"test": other})
+    same = fit(factory, data, data, TrainingSpec(epochs=4), 2, "cpu")
+    assert torch.equal(run.weights["1.weight"], same.weights["1.weight"])
+    for epochs in range(1, 5):
+        seen.append(fit(factory, data, data, TrainingSpec(epochs=epochs), 2, "cpu", watch={"test": other}))
+    for member in range(2):
+        assert run.history["test_accuracy"][member, run.epoch[member] - 1] == pytest.approx(run.accuracy(other)[member])
+    assert set(seen[0].history) == {"train_loss", "valid_loss", "valid_accuracy", "test_accuracy"}
+    with pytest.raises(SSHMLError, match="cannot name splits"):
+        fit(factory, data, data, seeds=1, watch={"valid": other})
+
+
+def test_bf16_trains_in_autocast(rng, device):
+    data = toy(rng)
+    for network in (factory, KINDS["functional dropout"]):
+        training = TrainingSpec(epochs=30, learning_rate=1e-2, precision="bf16")
+        run = fit(network, data, data, training, 2, device)
+        assert run.accuracy(data).min() > 0.9
+        assert {tensor.dtype for tensor in run.weights.values()} == {torch.float32}
+        np.testing.assert_allclose(run.accuracy(data), run.history["valid_accuracy"].max(1))
+
+
+def test_augmentation_is_fresh_and_each_members_own(rng):
+    data = toy(rng)
+    training = TrainingSpec(epochs=2, batch_size=24, augment=("crop", "flip"))
+    runs = [fit(factory, data, data, training, seeds, "cpu") for seeds in ([4, 9], [9])]
+    torch.testing.assert_close(runs[0].weights["1.weight"][1], runs[1].weights["1.weight"][0])
+    plain_run = fit(factory, data, data, TrainingSpec(epochs=2, batch_size=24), [9], "cpu")
+    assert (plain_run.weights["1.weight"] - runs[1].weights["1.weight"]).abs().max() > 1e-4
+    flat = SimpleNamespace(inputs=np.ones((4, 64)), labels=[0, 1, 0, 1])
+    with pytest.raises(SSHMLError, match="needs images"):
+        fit(factory, flat, flat, training)
