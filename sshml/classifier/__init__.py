@@ -5,6 +5,7 @@ from sshml.classifier.ensemble import StackedLinear, children_of, stack
 from sshml.classifier.finetuning import finetune
 from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
+from sshml.classifier.recipes import RECIPES, Recipe
 from sshml.classifier.run import Run, members_of
 from sshml.classifier.spec import TrainingSpec
 from sshml.classifier.training import fit
@@ -13,6 +14,8 @@ __all__ = [
     "FC2",
     "MLP",
     "LeNet5",
+    "RECIPES",
+    "Recipe",
     "Run",
     "StackedLinear",
     "Stream",

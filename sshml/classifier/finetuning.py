@@ -8,6 +8,7 @@ import types
 import torch
 from torch import nn
 
+from sshml.classifier.loading import input_type
 from sshml.classifier.loop import cross_entropies
 from sshml.classifier.spec import TrainingSpec
 from sshml.classifier.training import fit
@@ -57,13 +58,8 @@ def finetune(
         raise SSHMLError(f"this {type(model).__name__} has no parameters to train; unfreeze some (requires_grad).")
     if teacher is not None and not isinstance(teacher, nn.Module):
         raise SSHMLError(f"the teacher is a {type(teacher).__name__}; expected an nn.Module.")
-    other = {p.dtype for p in model.parameters()} - {torch.float32}
-    if other:
-        raise SSHMLError(
-            f"the network holds {', '.join(map(str, other))}; training is in float32: convert by .float()."
-        )
     training = training or GENTLE
-    loss = None if teacher is None else _Distilling(copy.deepcopy(teacher).eval(), share, temperature)
+    loss = None if teacher is None else _Distilling(copy.deepcopy(teacher).eval().to(input_type(model)), share, temperature)
     frozen = [parameter.requires_grad for parameter in model.parameters()]
     run = fit([model], _split(train), _split(valid), training, [seed], device, progress, loss=loss)
     tuned = run.model(0)
