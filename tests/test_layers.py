@@ -26,7 +26,7 @@ ALLOWED = {
     "chain": {"errors", "lanes"},
     "dataset": {"chain", "jobs"} | FILES,
     "classifier": {"chain", "dataset"} | FILES,
-    "compression": {"errors", "files", "hdf5", "tables"},
+    "compression": {"errors", "files", "hdf5", "lanes", "tables"},
     "analysis": {"chain", "dataset", "classifier", "compression", "lanes"} | FILES,
     "experiments": {"chain", "dataset", "classifier", "compression", "analysis", "plotting", "jobs", "lanes"} | FILES,
     "cli": {"chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting", "console"} | FILES,

@@ -13,8 +13,8 @@ from sshml.classifier.training import fit
 __all__ = [
     "FC2",
     "MLP",
-    "LeNet5",
     "RECIPES",
+    "LeNet5",
     "Recipe",
     "Run",
     "StackedLinear",

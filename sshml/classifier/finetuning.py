@@ -59,7 +59,11 @@ def finetune(
     if teacher is not None and not isinstance(teacher, nn.Module):
         raise SSHMLError(f"the teacher is a {type(teacher).__name__}; expected an nn.Module.")
     training = training or GENTLE
-    loss = None if teacher is None else _Distilling(copy.deepcopy(teacher).eval().to(input_type(model)), share, temperature)
+    loss = (
+        None
+        if teacher is None
+        else _Distilling(copy.deepcopy(teacher).eval().to(input_type(model)), share, temperature)
+    )
     frozen = [parameter.requires_grad for parameter in model.parameters()]
     run = fit([model], _split(train), _split(valid), training, [seed], device, progress, loss=loss)
     tuned = run.model(0)

@@ -55,6 +55,11 @@ class Steps:
         self.optimizer.step()
         self.done += 1
 
+    @property
+    def param_groups(self):
+        """The groups of the optimizer, with the learning rate of now."""
+        return self.optimizer.param_groups
+
     def moments(self):
         """Return {name: [tensor (member, ...)]} of what the optimizer carries on of each parameter's gradients.
 

@@ -25,8 +25,8 @@ def _recipe(source, stated, open_, **fields):
 
 _GAO = "Gao et al., Phys. Rev. Research 2, 023300 (2020)"
 _GAO_OPEN = (
-    "how the cores start (theirs may differ: .8 diverges from our Gaussian cores); whether L2 acts on biases (here yes);"
-    " its accuracy is that of the best test epoch, here the epoch is chosen on validation"
+    "how the cores start (.8 diverges from our Gaussian ones); whether L2 acts on biases (here it does); its accuracy"
+    " is that of the best test epoch, here the epoch is chosen on validation"
 )
 
 RECIPES = {

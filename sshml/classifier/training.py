@@ -66,7 +66,7 @@ def fit(
             sample); the cross-entropy if None. Validation goes by accuracy all the same.
         project: makes what changes the weights after every step of the optimizer, as
             `functools.partial(sshml.compression.LowRank, rank=10)`: called as project(network, tensors={name: tensor
-            (member, ...)}, moments=function that returns {name: [tensors like it]}, steps_per_epoch=number), returns
+            (member, ...)}, optimizer=an object with `param_groups` and `moments()`, steps_per_epoch=number), returns
             an object whose `step()` follows each step.
         watch: {name: split} whose accuracy after every epoch goes into `history["NAME_accuracy"]`. Nothing is chosen
             by it.
@@ -100,8 +100,8 @@ def fit(
         for part, own in zip(parts, np.split(seeds, len(parts)), strict=True):
             draws = None if plain or len(own) > 1 else Chance(own[0], device)
             state = State(part.to(device), own, training, source.steps, draws, watch)
-            how = {"moments": state.steps.moments, "steps_per_epoch": source.steps}
-            after_step = project and project(members[0], tensors=stacked_state(part), **how)
+            how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
+            after_step = project and project(members[0], **how)
             found.append(fit_stack(state, source, valid, calls, watch, loss, after_step))
             part.cpu()
         return found

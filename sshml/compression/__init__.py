@@ -13,7 +13,9 @@ from sshml.compression.mpo import MPOLinear, tensorised
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.planner import Front, front, plan
 from sshml.compression.products import product
+from sshml.compression.projection import FrobeniusDecay, LowRank, stable_rank
 from sshml.compression.pruning import MaskedLinear, index_dtype, largest_weights
+from sshml.compression.randomized import randomized_svd
 from sshml.compression.reading import read_module
 from sshml.compression.report import Report, report
 from sshml.compression.saving import load_model, save_model
@@ -26,7 +28,9 @@ __all__ = [
     "CompressedAttention",
     "CompressedConv",
     "CompressedLinear",
+    "FrobeniusDecay",
     "Front",
+    "LowRank",
     "LowRankLinear",
     "MPOLinear",
     "MPOShape",
@@ -51,9 +55,11 @@ __all__ = [
     "orders",
     "plan",
     "product",
+    "randomized_svd",
     "read_module",
     "report",
     "save_model",
+    "stable_rank",
     "survey",
     "tensorised",
     "tensorize",

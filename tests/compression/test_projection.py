@@ -1,0 +1,331 @@
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sshml.classifier import MLP, TrainingSpec, fit
+from sshml.compression import FrobeniusDecay, LowRank, LowRankLinear, compress, n_bytes, stable_rank, truncated_svd
+from sshml.errors import SSHMLError
+
+
+def network():
+    torch.manual_seed(0)
+    return MLP((40, 30, 20, 5))
+
+
+def nearest(weight, rank):
+    left, right = truncated_svd(weight.detach(), rank)
+    return left @ right
+
+
+def data(samples=96, shape=(5, 8)):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(samples) % 5
+    inputs = 0.3 * torch.randn(samples, *shape, generator=generator)
+    inputs.flatten(1)[torch.arange(samples), labels] += 1
+    return SimpleNamespace(inputs=inputs.numpy(), labels=labels.numpy())
+
+
+def train(model, project=None, steps=30, optimizer=None):
+    x, y = torch.from_numpy(data().inputs), torch.from_numpy(data().labels)
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        if project is not None:
+            project.step()
+    return model
+
+
+@pytest.mark.parametrize("method", ["svd", "randomized", "subspace"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_first_projection_is_the_nearest_matrix(method, dtype):
+    model = network().to(dtype)
+    expected = {name: nearest(p, 4) for name, p in model.named_parameters() if p.ndim == 2}
+    LowRank(model, rank=4, every=1, method=method, power=8, oversampling=20).step()
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-9
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2:
+            torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-3, atol=tolerance * 10)
+            assert torch.linalg.matrix_rank(parameter.double(), rtol=1e-5) == 4
+
+
+@pytest.mark.parametrize("method", ["svd", "randomized", "subspace"])
+def test_training_stays_at_low_rank_and_near_the_exact_projection(method):
+    model, exact = network(), network()
+    train(model, LowRank(model, rank=3, every=1, method=method, power=3))
+    train(exact, LowRank(exact, rank=3, every=1))
+    for (name, mine), theirs in zip(model.named_parameters(), exact.parameters(), strict=True):
+        if mine.ndim == 2:
+            assert torch.linalg.matrix_rank(mine.double(), rtol=1e-4) == 3, name
+        torch.testing.assert_close(mine, theirs, rtol=0.05, atol=0.02)
+
+
+def test_a_subspace_step_is_nearly_the_nearest_matrix():
+    """After every step of training its error is at most a hundredth above that of the SVD."""
+    model, errors = network(), []
+    project = LowRank(model, rank=3, every=1, method="subspace")
+    inner, step = project.project, {}
+
+    def watched():
+        step["before"] = {n: p.detach().clone() for n, p in model.named_parameters() if p.ndim == 2}
+        inner()
+        for name, before in step["before"].items():
+            error = (before - model.get_parameter(name).detach()).norm()
+            errors.append(float(error / max((before - nearest(before, 3)).norm(), 1e-6)))
+
+    project.project = watched
+    train(model, project, 40)
+    assert np.mean(errors) < 1.01
+    assert np.max(errors) < 1.1
+
+
+@pytest.mark.parametrize("rows", [30, 100])
+def test_small_and_large_matrices_are_iterated_alike(rows):
+    """The compiled step of small matrices is the power iteration of the others."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(120, rows))
+    project = LowRank(model, rank=4, every=1, method="subspace")
+    project.step()
+    kept = project.state_dict()["bases"]["0"]
+    with torch.no_grad():
+        model[0].weight.add_(0.01 * torch.randn(rows, 120))
+    before = model[0].weight.detach().clone()
+    project.step()
+    q = torch.linalg.qr(before @ kept.mT)[0]
+    torch.testing.assert_close(model[0].weight.detach(), q @ (q.mT @ before), rtol=1e-3, atol=1e-5)
+
+
+def test_it_is_time_every_so_many_steps_or_every_epoch():
+    for every, batches in ((3, None), ("epoch", 3)):
+        model = network()
+        project, ranks = LowRank(model, rank=2, every=every, steps_per_epoch=batches), []
+        for _ in range(7):
+            with torch.no_grad():
+                model[1].weight.add_(torch.randn(30, 40))
+            project.step()
+            ranks.append(int(torch.linalg.matrix_rank(model[1].weight.double(), rtol=1e-5)))
+        assert [rank == 2 for rank in ranks] == [False, False, True, False, False, True, False]
+    with pytest.raises(SSHMLError, match="steps_per_epoch"):
+        LowRank(network(), rank=2)
+
+
+def test_layers_by_name_and_number_the_rest_dense():
+    model = network()
+    project = LowRank(model, rank={"1": 2, 1: 3}, every=1)
+    before = model[5].weight.detach().clone()
+    project.step()
+    assert project.ranks == {"1": [2], "3": [3]}
+    assert torch.equal(model[5].weight, before)
+    assert LowRank(network(), rank=5, every=1).ranks == {"1": [5], "3": [5]}  # the head has rank 5 anyway
+
+
+def test_a_tolerance_takes_the_least_ranks_and_logs_them():
+    for method in ("svd", "randomized"):
+        model = network()
+        before = {name: p.detach().clone() for name, p in model.named_parameters() if p.ndim == 2}
+        project = LowRank(model, tolerance=0.5, every=1, method=method, power=4)
+        project.step()
+        for name, weight in before.items():
+            s = torch.linalg.svdvals(weight)
+            (rank,) = project.ranks[name.removesuffix(".weight")]
+            tails = [float(s[k:].norm() / s.norm()) for k in range(len(s))]
+            least = next(k for k, tail in enumerate(tails) if tail <= 0.5)
+            assert least <= rank <= least + (method == "randomized")
+        assert project.log == [{"step": 1, "ranks": project.ranks}]
+        train(model, project, 30)
+        assert project.log[-1]["ranks"] == project.ranks
+    with pytest.raises(SSHMLError, match="needs all singular values"):
+        LowRank(network(), tolerance=0.1, method="subspace")
+
+
+def test_convolutions_are_matrices_of_output_channels():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 9, 4))
+    expected = nearest(model[0].weight.flatten(1), 2).view(8, 3, 3, 3)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        again = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 9, 4))
+        again.load_state_dict(model.state_dict())
+        again[0].to(memory_format=layout)
+        LowRank(again, rank=2, every=1).step()
+        torch.testing.assert_close(again[0].weight.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_what_happens_to_the_moments(kind):
+    def prepared(moments):
+        model = network()
+        make = {"sgd": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9), "adam": lambda p: torch.optim.Adam(p, 1e-2)}
+        optimizer = make[kind](model.parameters())
+        train(model, None, 3, optimizer)
+        project = LowRank(model, rank=3, every=1, moments=moments, optimizer=optimizer)
+        state = optimizer.state[model[1].weight]
+        moment = state["momentum_buffer" if kind == "sgd" else "exp_avg"]
+        before = moment.clone()
+        project.step()
+        return model[1].weight.detach(), before, moment
+
+    weight, before, after = prepared("keep")
+    assert torch.equal(before, after)
+    weight, before, after = prepared("reset")
+    assert after.abs().max() == 0 < before.abs().max()
+    weight, before, after = prepared("project")
+    u, _, vh = torch.linalg.svd(weight)
+    outside = u[:, 3:] @ (u[:, 3:].mT @ before @ vh[3:].mT) @ vh[3:]  # what would leave the matrices of rank 3
+    torch.testing.assert_close(after, before - outside, rtol=1e-3, atol=1e-6)
+    with pytest.raises(SSHMLError, match="needs optimizer"):
+        LowRank(network(), rank=3, every=1, moments="reset")
+
+
+def test_factors_are_stored_at_the_end():
+    model = network()
+    project = LowRank(model, rank={0: 4, 1: 4}, every=1)
+    train(model, project)
+    small = project.factorize()
+    x = torch.rand(7, 5, 8)
+    torch.testing.assert_close(small(x), model(x), rtol=1e-4, atol=1e-5)
+    assert [type(layer) for layer in small if not isinstance(layer, (nn.Flatten, nn.ReLU))] == [
+        LowRankLinear,
+        LowRankLinear,
+        nn.Linear,
+    ]
+    assert n_bytes(small) < n_bytes(model)
+    assert type(LowRank(network(), rank=25, every=1).factorize()[1]) is nn.Linear  # rank 25 of 30 x 40 would be larger
+
+
+def test_a_projection_goes_on_from_its_state():
+    model, other = network(), network()
+    one = LowRank(model, rank=3, every=2, method="subspace")
+    train(model, one, 5)
+    two = LowRank(other, rank=3, every=2, method="subspace")
+    other.load_state_dict(model.state_dict())
+    two.load_state_dict(one.state_dict())
+    train(model, one, 4)
+    train(other, two, 4)
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+KINDS = {
+    "plain": lambda: MLP((40, 30, 20, 5)),
+    "vmap": lambda: nn.Sequential(nn.Flatten(), nn.Linear(40, 30), nn.LayerNorm(30), nn.Linear(30, 5)),
+    "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(40, 30), nn.Dropout(0.1), nn.Linear(30, 5)),
+}
+
+
+@pytest.mark.parametrize("every", [1, "epoch"])
+@pytest.mark.parametrize("method", ["svd", "subspace"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ensembles_are_projected_member_by_member(kind, method, every, device):
+    split = data()
+    training = TrainingSpec(epochs=3, batch_size=32, optimizer="sgd", learning_rate=0.1, momentum=0.9)
+    project = functools.partial(LowRank, rank=3, every=every, method=method, moments="project")
+    runs = [fit(KINDS[kind], split, split, training, s, device, project=project) for s in ([4, 9], [9])]
+    for name, tensor in runs[0].weights.items():
+        torch.testing.assert_close(tensor[1], runs[1].weights[name][0], rtol=2e-3, atol=1e-4)
+        if tensor.ndim == 3 and min(tensor.shape[1:]) > 3:
+            assert torch.linalg.matrix_rank(tensor.double(), rtol=1e-4).tolist() == [3, 3]
+    small = runs[0].with_models([LowRank(m, rank=3, every=1).factorize() for m in runs[0].models()])
+    np.testing.assert_allclose(small.accuracy(split), runs[0].accuracy(split), atol=0.02)
+
+
+def test_an_ensemble_has_ranks_of_its_own_under_a_tolerance():
+    made = []
+
+    def project(model, **given):
+        made.append(LowRank(model, tolerance=0.3, every="epoch", **given))
+        return made[0]
+
+    split = data()
+    run = fit(lambda: MLP((40, 30, 20, 5)), split, split, TrainingSpec(epochs=2), 3, "cpu", project=project)
+    for name, ranks in made[0].ranks.items():
+        weights = run.weights[f"{name}.weight"].double()
+        found = [int(torch.linalg.matrix_rank(weight, rtol=1e-4)) for weight in weights]
+        assert found == ranks or (run.epoch < 2).any()
+    with pytest.raises(SSHMLError, match="those of fit"):
+        made[0].factorize()
+
+
+def test_what_does_not_go_together_is_refused(tmp_path):
+    split, project = data(), functools.partial(LowRank, rank=3)
+    with pytest.raises(SSHMLError, match="not projected"):
+        fit(network, split, split, TrainingSpec(average=0.9), 1, project=project)
+    with pytest.raises(SSHMLError, match="one project from another"):
+        fit(network, split, split, seeds=1, project=project, checkpoint=tmp_path / "c.h5")
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "words"),
+    [
+        (network, {}, "either rank or tolerance"),
+        (network, {"rank": 2, "tolerance": 0.1}, "either rank or tolerance"),
+        (network, {"rank": 0}, "rank 0"),
+        (network, {"rank": 2.5}, "rank 2.5"),
+        (network, {"rank": True}, "rank True"),
+        (network, {"rank": {"7": 2}}, "layer '7' cannot be projected"),
+        (network, {"rank": 2, "method": "qr"}, "choose one of svd"),
+        (network, {"rank": 2, "moments": "forget"}, "choose one of keep"),
+        (network, {"rank": 2, "every": 0}, "every is 0"),
+        (network, {"tolerance": 1.5}, "tolerance is 1.5"),
+        (lambda: nn.Sequential(Doubled(4, 4)), {"rank": 2}, "forward pass of its own"),
+        (lambda: nn.Sequential(nn.ReLU()), {"rank": 2}, "no matrices"),
+        (lambda: nn.MultiheadAttention(8, 2), {"rank": {"q": 2}}, "one tensor"),
+        (lambda: "network", {"rank": 2}, "expected an nn.Module"),
+    ],
+)
+def test_bad_calls(make, arguments, words):
+    with pytest.raises(SSHMLError, match=words):
+        LowRank(make(), **({"every": 1} | arguments))
+
+
+def test_weights_that_are_no_numbers_are_named():
+    model = network()
+    with torch.no_grad():
+        project = LowRank(model, rank=2, every=1)
+        model[3].weight[0, 0] = float("nan")
+    with pytest.raises(SSHMLError, match="'3' holds NaN"):
+        project.step()
+    with pytest.raises(SSHMLError, match="'3' cannot be projected: its weight holds NaN"):
+        LowRank(model, rank=2, every=1)
+
+
+def test_frobenius_decay_is_the_gradient_of_the_product():
+    torch.manual_seed(0)
+    model = compress(nn.Sequential(nn.Linear(6, 5)), 0, "svd", rank=2)
+    left, right = (p.detach().clone().requires_grad_() for p in (model[0].left, model[0].right))
+    (0.5 * 0.3 * (left @ right).square().sum()).backward()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    FrobeniusDecay(model, 0.3, optimizer=optimizer).step()
+    torch.testing.assert_close(model[0].left.detach(), left.detach() - 0.2 * left.grad)
+    torch.testing.assert_close(model[0].right.detach(), right.detach() - 0.2 * right.grad)
+    with pytest.raises(SSHMLError, match="no factors"):
+        FrobeniusDecay(network(), optimizer=optimizer)
+    with pytest.raises(SSHMLError, match="give optimizer"):
+        FrobeniusDecay(model)
+    with pytest.raises(SSHMLError, match="decay is -1"):
+        FrobeniusDecay(model, -1, optimizer=optimizer)
+
+
+def test_frobenius_decay_shrinks_in_an_ensemble():
+    split, training = data(), TrainingSpec(epochs=3, batch_size=32)
+    decay = functools.partial(FrobeniusDecay, decay=20.0)
+
+    def factors():
+        return compress(MLP((40, 30, 5)), 0, "svd", rank=3)
+
+    runs = [fit(factors, split, split, training, 2, "cpu", project=p) for p in (None, decay)]
+    norms = [[(run.weights["1.left"] @ run.weights["1.right"])[m].norm() for m in range(2)] for run in runs]
+    assert all(with_ < 0.8 * without for without, with_ in zip(*norms, strict=True))
+
+
+def test_the_stable_rank():
+    assert float(stable_rank(torch.diag(torch.tensor([2.0, 1.0, 1.0])))) == pytest.approx(1.5)
+    assert stable_rank(torch.zeros(2, 3, 3)).tolist() == [0, 0]
