@@ -2,7 +2,7 @@
 
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
-from sshml.classifier.finetuning import finetune
+from sshml.classifier.finetuning import GENTLE, finetune
 from sshml.classifier.loading import Stream, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
 from sshml.classifier.recipes import RECIPES, Recipe
@@ -12,6 +12,7 @@ from sshml.classifier.training import fit
 
 __all__ = [
     "FC2",
+    "GENTLE",
     "MLP",
     "RECIPES",
     "LeNet5",

@@ -64,7 +64,7 @@ class State:
         training: the `TrainingSpec`.
         steps_per_epoch: steps of the optimizer in an epoch.
         chance: `Chance` of networks that may draw from global generators, or None.
-        watched: names of further splits whose accuracy the history holds.
+        watched: names of further splits whose loss and accuracy the history holds.
     """
 
     def __init__(self, model, seeds, training, steps_per_epoch=1, chance=None, watched=()):
@@ -73,7 +73,7 @@ class State:
         self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         self.steps = Steps(model, training, steps_per_epoch)
         self.average = Average(model, training.average) if training.average else None
-        names = (*HISTORY, *(f"{name}_accuracy" for name in watched))
+        names = (*HISTORY, *(f"{name}_{what}" for name in watched for what in ("loss", "accuracy")))
         self.history = {name: np.full((members, training.epochs), np.nan) for name in names}
         self.best, self.epoch = np.full(members, -1.0), np.zeros(members, dtype=np.int64)
         self.weights = {name: tensor.clone() for name, tensor in stacked_state(model).items()}
@@ -142,7 +142,7 @@ def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
         source: where the batches come from, see `source`.
         valid: (inputs, labels) that choose the epoch.
         calls: the `Calls`.
-        watch: {name: (inputs, labels)} of splits whose accuracy is kept beside.
+        watch: {name: (inputs, labels)} of splits that are measured beside.
         loss: of each sample, the cross-entropy if None.
         project: object whose `step()` is called after every step of the optimizer, or None.
     """
@@ -163,7 +163,7 @@ def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
             state.done += 1
             found["valid_loss"], found["valid_accuracy"] = _measured(state.model, valid)
             for name, split in (watch or {}).items():
-                found[f"{name}_accuracy"] = _measured(state.model, split)[1]
+                found[f"{name}_loss"], found[f"{name}_accuracy"] = _measured(state.model, split)
             state.keep_the_better(found["valid_accuracy"], going)
         for name, values in found.items():
             state.history[name][:, epoch] = np.where(going, values, np.nan)

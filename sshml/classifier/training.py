@@ -68,8 +68,8 @@ def fit(
             `functools.partial(sshml.compression.LowRank, rank=10)`: called as project(network, tensors={name: tensor
             (member, ...)}, optimizer=an object with `param_groups` and `moments()`, steps_per_epoch=number), returns
             an object whose `step()` follows each step.
-        watch: {name: split} whose accuracy after every epoch goes into `history["NAME_accuracy"]`. Nothing is chosen
-            by it.
+        watch: {name: split} measured after every epoch into `history["NAME_loss"]` and `history["NAME_accuracy"]`;
+            nothing is chosen by it.
 
     Raises:
         SSHMLError: unusable splits, labels beyond the network's classes, a network that fails or that a run cannot

@@ -502,7 +502,7 @@ def test_watched_splits_are_measured_and_choose_nothing(rng):
         seen.append(fit(factory, data, data, TrainingSpec(epochs=epochs), 2, "cpu", watch={"test": other}))
     for member in range(2):
         assert run.history["test_accuracy"][member, run.epoch[member] - 1] == pytest.approx(run.accuracy(other)[member])
-    assert set(seen[0].history) == {"train_loss", "valid_loss", "valid_accuracy", "test_accuracy"}
+    assert set(seen[0].history) == {"train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy"}
     with pytest.raises(SSHMLError, match="cannot name splits"):
         fit(factory, data, data, seeds=1, watch={"valid": other})
 
