@@ -14,6 +14,7 @@ from sshml.analysis.entanglement import (
 )
 from sshml.analysis.grid import rank_grid
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
+from sshml.analysis.revealing import RankLoss, Revealed, reveal_ranks
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
 from sshml.analysis.sweep import Sweep, bond_sweep, prune_sweep, rank_sweep, smallest_size
@@ -21,6 +22,8 @@ from sshml.analysis.weights import load_weights
 
 __all__ = [
     "CutReport",
+    "RankLoss",
+    "Revealed",
     "Selection",
     "Sweep",
     "baselines",
@@ -42,6 +45,7 @@ __all__ = [
     "prune_sweep",
     "rank_grid",
     "rank_sweep",
+    "reveal_ranks",
     "schmidt_values",
     "select",
     "shuffled_cuts",

@@ -3,7 +3,7 @@
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
 from sshml.classifier.finetuning import GENTLE, finetune
-from sshml.classifier.loading import Stream, pick_device, resident
+from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
 from sshml.classifier.recipes import RECIPES, Recipe
 from sshml.classifier.run import Run, members_of
@@ -24,6 +24,7 @@ __all__ = [
     "children_of",
     "finetune",
     "fit",
+    "input_type",
     "load_run",
     "members_of",
     "pick_device",

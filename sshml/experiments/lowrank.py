@@ -1,10 +1,10 @@
 """Networks of low rank on MNIST: trained under projection, as factors, as factors after a while, or cut at the end.
 
-Four ways to a network of a given share of the numbers, with as many epochs each, those after a cut included: "projected", dense weights put back to
+Four ways to a network of a given share of the numbers, with as many epochs each: "projected", dense weights put back to
 their ranks after every step (`LowRank`, method "subspace"); "factors", trained as such from the SVD of the initial
 weights with Frobenius decay (Khodak et al., ICLR 2021); "settled", dense until the stable ranks settle, then factors
-(Wang et al., Cuttlefish, MLSys 2023); "cut", dense, cut with joint ranks on data, then three epochs more on the
-factors ("tuned"). Published beside: dynamical low-rank training (Schotthoefer et al., NeurIPS 2022, the authors' logs).
+(Wang et al., Cuttlefish, MLSys 2023); "tuned", dense, cut with joint ranks on data, then three more.
+Published beside: dynamical low-rank training (Schotthoefer et al., NeurIPS 2022, the authors' logs).
 """
 
 import dataclasses
