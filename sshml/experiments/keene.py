@@ -94,7 +94,7 @@ def times(where, network, rank, repeats, batch_size, learning_rate, valid):
     for round_ in range(repeats + 1):
         for (method, every), loop in loops.items():
             slow = network == "large" and method not in ("stock", "subspace")
-            count = steps if every == "epoch" else 10 if slow else 200
+            count = steps if every == "epoch" else min(steps, 10 if slow else 200)
             seconds = loop.time(count)
             if round_:
                 found[method, every].append(seconds)
