@@ -1,9 +1,12 @@
+import dataclasses
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from sshml import plotting
+from sshml.analysis import evaluate
 
 
 @pytest.fixture
@@ -92,3 +95,47 @@ def test_fronts_and_spectra_of_a_compressed_model():
     assert [ax.get_title() for ax in figure.axes] == ["0: rank 3", "2: not cut"]
     with pytest.raises(SSHMLError, match="no matrices"):
         plotting.spectra_figure(report(nn.ReLU(), nn.ReLU()))
+
+
+def test_learning_curves_show_every_split_and_what_was_kept(run):
+    figure = plotting.learning_curves(run)
+    losses, accuracies = figure.axes
+    assert [line.get_label() for line in losses.lines] == ["training", "validation"]
+    np.testing.assert_allclose(losses.lines[1].get_ydata(), run.history["valid_loss"].mean(0))
+    np.testing.assert_array_equal(accuracies.lines[-1].get_xdata(), run.epoch)
+    np.testing.assert_allclose(accuracies.lines[-1].get_ydata(), run.history["valid_accuracy"].max(1))
+
+
+def test_learning_curves_of_networks_that_stopped(run):
+    history = {name: values.copy() for name, values in run.history.items()}
+    history |= {"test_accuracy": history["valid_accuracy"], "test_loss": history["valid_loss"]}
+    for values in history.values():
+        values[0, 4:] = np.nan
+    epoch = np.array([values[:4].argmax() + 1 for values in history["valid_accuracy"]])
+    figure = plotting.learning_curves(dataclasses.replace(run, history=history, epoch=epoch))
+    line = figure.axes[0].lines[0]
+    np.testing.assert_allclose(line.get_ydata()[5], history["train_loss"][1:, 5].mean())
+    assert "test" in [line.get_label() for line in figure.axes[1].lines]
+
+
+def test_evaluations_of_one_and_of_several_data(run, dataset):
+    found = evaluate(run, dataset.test)
+    figure = plotting.evaluation_figure(found)
+    assert len([ax for ax in figure.axes if ax.get_xlabel()]) == 3
+    other = dataclasses.replace(found, disorder={"v": 0.5, "w": 0})
+    figure = plotting.evaluation_figure({"a.h5": found, "b.h5": other})
+    names = [ax.get_xlabel() for ax in figure.axes]
+    assert "largest disorder strength $W$" in names
+    assert len(figure.axes[0].containers) == 2
+    bare = dataclasses.replace(found, edges=None, by_ratio=None, chains=None, disorder=None)
+    assert len(plotting.evaluation_figure(bare).axes) == 2
+
+
+def test_chains_are_shown_with_their_levels(dataset):
+    figure = plotting.chains_figure(dataset.test, count=10, states=2)
+    levels, states = figure.axes
+    assert sum(len(line.get_ydata()) for line in levels.lines if line.get_label().startswith("$")) == 10 * 8
+    curves = [line for line in states.lines if line.get_label().startswith("w/v")]
+    assert len(curves) == 2
+    for curve in curves:
+        assert curve.get_ydata().sum() == pytest.approx(1, rel=1e-5)

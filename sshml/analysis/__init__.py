@@ -12,6 +12,7 @@ from sshml.analysis.entanglement import (
     schmidt_values,
     vector_entropies,
 )
+from sshml.analysis.evaluation import Evaluation, evaluate
 from sshml.analysis.grid import rank_grid
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
 from sshml.analysis.revealing import RankLoss, Revealed, reveal_ranks
@@ -22,6 +23,7 @@ from sshml.analysis.weights import load_weights
 
 __all__ = [
     "CutReport",
+    "Evaluation",
     "RankLoss",
     "Revealed",
     "Selection",
@@ -35,6 +37,7 @@ __all__ = [
     "effective_rank",
     "entanglement_entropy",
     "entropy_recorder",
+    "evaluate",
     "gaussian_cuts",
     "gaussian_entropy",
     "gaussian_spread",

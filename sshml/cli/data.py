@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.options import DataFile, Force, Json, Scheduler, Workers
+from sshml.cli.guards import refuse_figure, refuse_same, save
+from sshml.cli.options import DataFile, Force, Json, Scheduler, Workers, choose
 from sshml.console import print_table, progress_bars
 from sshml.errors import SSHMLError
 
@@ -62,6 +63,44 @@ def check(file: DataFile):
         dataset = check_file(file, bar("check"))
     sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
     print(f"{file}: valid, {sizes} chains of {dataset.spec.sites} sites")
+
+
+@app.command()
+def show(
+    data: DataFile,
+    out: Annotated[Path, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = Path("chains.png"),
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Chains, the first ones of the split.")] = 24,
+    states: Annotated[int, typer.Option(min=1, max=5, help="Chains whose states next to zero are drawn.")] = 3,
+    json: Json = False,
+    force: Force = False,
+):
+    """Show a few chains: levels, w/v, and how much of the states next to zero energy sits in the end cells."""
+    from sshml.dataset import open_dataset
+    from sshml.plotting import chains_figure
+
+    refuse_same(out, data)
+    refuse_figure(out, force)
+    dataset = open_dataset(data)
+    chosen = choose("split", split, dataset.splits)
+    count, middle = min(count, len(chosen)), dataset.spec.cells
+    energies, winding, psi = chosen.read(("energies", "winding", "states"), slice(count))
+    edge = (psi[:, middle, [0, 1, -2, -1]] ** 2).sum(1)
+    ratio = [None] * count if dataset.spec.is_longer else chosen.ratio[:count].tolist()
+    rows = []
+    for chain in range(count):
+        gap, share = float(energies[chain, middle]), float(edge[chain])
+        cells = (ratio[chain], gap, share) if json else (_number(ratio[chain]), f"{gap:.4g}", f"{share:.3f}")
+        rows.append((chain, int(winding[chain]), *cells))
+    head = ("chain", "winding number", "w/v", "smallest |E|", "share in the end cells")
+    print_table(f"{data}, {split}", head, rows, json)
+    save(chains_figure(chosen, count, states), out, force)
+    if not json:
+        print(out)
+
+
+def _number(value):
+    return "" if value is None else f"{value:.4g}"
 
 
 @app.command()

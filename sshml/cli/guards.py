@@ -50,7 +50,11 @@ def dataset_for(run, path):
     from sshml.dataset import DatasetSpec, open_dataset
 
     dataset = open_dataset(path)
-    sites = DatasetSpec.from_json(run.data).sites if run.data else dataset.spec.sites
-    if sites != dataset.spec.sites:
-        raise SSHMLError(f"{path} has chains of {dataset.spec.sites} sites; the run was trained on {sites} sites.")
+    spec = DatasetSpec.from_json(run.data) if run.data else dataset.spec
+    if spec.sites != dataset.spec.sites:
+        raise SSHMLError(f"{path} has chains of {dataset.spec.sites} sites; the run was trained on {spec.sites} sites.")
+    if spec.windings != dataset.spec.windings:
+        raise SSHMLError(
+            f"{path} has the winding numbers {dataset.spec.windings}; the run was trained on {spec.windings}."
+        )
     return dataset

@@ -1,6 +1,7 @@
 """Datasets on the command line."""
 
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -77,3 +78,15 @@ def test_a_read_only_folder(sshml, tmp_path):
     found = sshml("generate", "x.h5", "--train", 10, "--valid", 1, "--test", 1, folder=tmp_path)
     assert found.returncode == 2
     assert "permission denied" in found.stderr
+
+
+def test_show(call, folder, tmp_path):
+    figure = tmp_path / "chains.png"
+    code, out, _ = call(folder, "show", "chains.h5", "--out", figure, "--count", 5, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert len(rows) == 5
+    assert all(0 <= row["share in the end cells"] <= 1 for row in rows)
+    assert figure.stat().st_size > 5000
+    assert call(folder, "show", "chains.h5", "--out", figure)[0] == 2  # it exists
+    assert call(folder, "show", "chains.h5", "--out", tmp_path / "c.png", "--split", "all")[0] == 2
