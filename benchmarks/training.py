@@ -6,6 +6,7 @@ python benchmarks/training.py [--threads 1] [--device cpu] [--seeds 16]
 import argparse
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from side_by_side import interleaved, machine, table
@@ -44,11 +45,12 @@ def main():
         generate(DatasetSpec(cells=8, train=SAMPLES, valid=1, test=1), path)
         dataset = open_dataset(path)
         inputs, labels = resident(dataset.train)
+        train = SimpleNamespace(inputs=inputs.numpy(), labels=labels.numpy())  # in memory, as for the loop
         for batch_size in (64, 128):
             training = TrainingSpec(epochs=1, batch_size=batch_size)
 
             def ensemble(count, training=training):
-                fit(MLP, dataset.train, dataset.valid, training, count, device)
+                fit(MLP, train, dataset.valid, training, count, device)
 
             one, all_, alone = (
                 "DataLoader loop, Adam, 1 network",

@@ -194,7 +194,7 @@ def _one_epoch(state, source, calls, loss, project):
         if training.augment:
             x = augmented(x, training.augment, generators)
         with state.chance or contextlib.nullcontext(), _named_errors("in training"):
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
                 logits = model(x)
             if loss is None:
                 losses = cross_entropies(logits, labels, training.label_smoothing).mean(1)

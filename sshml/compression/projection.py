@@ -25,7 +25,7 @@ class LowRank:
 
     W becomes U U^T W, U the left singular vectors that are kept: the nearest matrix of that rank. Layers whose rank is
     full already stay as they are, as a dense head does that is left out of a dictionary. Linear layers and
-    convolutions (as matrices of output channels) are projected; why others are not is in `reasons`.
+    convolutions (as matrices of output channels) are projected; why others are not, as frozen ones, is in `reasons`.
 
     method="svd": exact, from the eigenvectors of the smaller Gram matrix in float64. "randomized": `randomized_svd`
     from fresh random vectors. "subspace": one power iteration from the last basis, W <- Q Q^T W with Q = orth(W B^T),
@@ -200,7 +200,7 @@ class LowRank:
 
     def _random_basis(self, matrix, rank, members):
         if self._generator is None:
-            self._generator = torch.Generator(matrix.device).manual_seed(self._seed)
+            self._generator = torch.Generator().manual_seed(self._seed)
         how = {"oversampling": self.oversampling, "power": self.power, "generator": self._generator}
         if rank is not None:
             return randomized_svd(matrix, rank, **how)[0], [rank] * members
@@ -317,6 +317,8 @@ def _projectable(model):
             reasons[name] = f"it is a {site.kind} of {site.groups} groups"
         elif not isinstance(module._parameters.get("weight"), nn.Parameter):
             reasons[name] = "its weight is parametrised"
+        elif not module.weight.requires_grad:
+            reasons[name] = "its weight is frozen"
         elif module.weight.dtype not in (torch.float32, torch.float64):
             reasons[name] = f"its weight is {module.weight.dtype}"
         else:

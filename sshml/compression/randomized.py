@@ -28,7 +28,7 @@ def randomized_svd(weight, rank=None, *, tolerance=None, oversampling=10, power=
         oversampling: p, further columns.
         power: q, power iterations.
         block: random vectors at a time, of fixed precision.
-        generator: `torch.Generator` on the device of the weight.
+        generator: `torch.Generator`; one of the CPU draws the same for weights on any device.
 
     Returns:
         (U (..., out, k), S (..., k) descending, V^T (..., k, in)).
@@ -75,9 +75,8 @@ def _range(weight, columns, power, generator, without=None):
     def reduced(y):
         return y if without is None or not without.shape[1] else y - without @ (without.mT @ y)
 
-    omega = torch.randn(
-        *weight.shape[:-2], weight.shape[-1], columns, dtype=weight.dtype, device=weight.device, generator=generator
-    )
+    shape, device = (*weight.shape[:-2], weight.shape[-1], columns), generator.device if generator else weight.device
+    omega = torch.randn(shape, dtype=weight.dtype, device=device, generator=generator).to(weight.device)
     basis = torch.linalg.qr(reduced(weight @ omega))[0]
     for _ in range(power):
         basis = torch.linalg.qr(reduced(weight @ torch.linalg.qr(weight.mT @ basis)[0]))[0]
