@@ -2,8 +2,8 @@
 
 python benchmarks/projection.py [--threads 1] [--repeats 5]
 
-For every step: LAPACK's SVD of each matrix as published scripts do it, and each method of `LowRank`. For every epoch: one
-projection in an epoch of 938 steps (60 000 images, batch 64), its time added to that of the steps.
+For every step: LAPACK's SVD of each matrix as published scripts do it, and each method of `LowRank`. For every epoch:
+one projection in an epoch of 938 steps (60 000 images, batch 64), its time added to that of the steps.
 """
 
 import argparse

@@ -53,7 +53,7 @@ def card():
     name = "_get_fused_kernels_supported_devices"
     with (
         mock.patch.object(_foreach_utils, name, return_value=known),
-        mock.patch.object(torch.optim.optimizer, name, return_value=known, create=True),
+        mock.patch(f"torch.optim.optimizer.{name}", return_value=known, create=True),
         mock.patch("torch.is_autocast_enabled", return_value=False),
         mock.patch("sshml.classifier.training.pick_device", return_value=CARD),
         mock.patch("sshml.classifier.run.pick_device", return_value=CARD),
