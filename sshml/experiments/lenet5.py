@@ -7,7 +7,7 @@ from sshml.compression import MPOShape, tensorize
 from sshml.dataset import images
 from sshml.experiments import Claim, Experiment, Job, Rule, near
 from sshml.experiments.claims import standard_error
-from sshml.experiments.image_nets import Training, accuracy_rows, train
+from sshml.experiments.image_nets import Training, accuracy_rows, best_tests, train
 from sshml.plotting import COLORS, new_figure, plot_groups
 
 SHAPES = {
@@ -43,7 +43,7 @@ def family(where, family, training, seeds, valid):
     """Train one family of networks and measure its accuracy."""
     data = images("mnist", where.root, valid)
     factories = {"dense": LeNet5, "mpo": lambda: tensorize(LeNet5(), SHAPES, BONDS)}
-    run = train(where, factories[family], data, training, seeds)
+    run = train(where, factories[family], data, training, seeds, watch={"test": data.test})
     test = run.accuracy(data.test, where.device)
     numbers = 1.0 if family == "dense" else share()
     return {"accuracy": list(accuracy_rows({"family": family}, run, test, numbers))}
@@ -60,6 +60,11 @@ def claims(tables, settings):
     for name, label in LABELS.items():
         yield Claim(
             "G2", f"test accuracy of LeNet-5, {label}", lambda name=name: _test(tables, name),
+            "Gao et al. 2020", f"{PUBLISHED[name]}", near(PUBLISHED[name], 0.002),
+        )  # fmt: skip
+        yield Claim(
+            "G2", f"test accuracy of LeNet-5, {label}, of the best test epoch, as the source has it",
+            lambda name=name: best_tests(tables.columns("accuracy", family=name)),
             "Gao et al. 2020", f"{PUBLISHED[name]}", near(PUBLISHED[name], 0.002),
         )  # fmt: skip
     yield Claim(

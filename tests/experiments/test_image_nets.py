@@ -14,6 +14,7 @@ from sshml.experiments.image_nets import (
     TWO_SITES,
     Training,
     accuracy_rows,
+    best_tests,
     bond_for,
     fc2_factory,
     fc2_share,
@@ -54,3 +55,10 @@ def test_a_job_of_training_leaves_its_run_and_no_checkpoint(small_images, tmp_pa
     assert [float(row["test"]) for row in rows] == pytest.approx(test.tolist(), abs=1e-5)
     assert [row["seed"] for row in rows] == [0, 1]
     assert np.isclose(float(rows[0]["valid"]), run.history["valid_accuracy"][0].max(), atol=1e-4)
+
+
+def test_the_best_test_epoch_stands_beside_the_one_chosen_on_validation(small_images, reproduced):
+    found = reproduced("lenet5", seeds=2, epochs=3, batch_size=50, valid=100)
+    table = found.tables.columns("accuracy", family="dense")
+    assert (best_tests(table) >= table["test"]).all()
+    assert np.isnan(best_tests({"test": np.ones(3)})).all()
