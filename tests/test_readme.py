@@ -38,14 +38,17 @@ def test_the_first_screen():
 
 
 def test_python_examples(tmp_path):
-    chains, own, weights = blocks("python")
+    chains, own, weights, training = blocks("python")
     found = run([sys.executable, "-c", chains], tmp_path)
     assert found.stdout.startswith("singular values of layer 1 that keep 95 %: [")
     assert (tmp_path / "ranks.png").stat().st_size > 10000
     assert "accuracy" in run([sys.executable, "-c", own], tmp_path).stdout
     assert {"small.h5", "small.pt2"} <= {path.name for path in tmp_path.iterdir()}
     assert "nats" in run([sys.executable, "-c", weights], tmp_path).stdout
-    for example in (chains, own, weights):
+    found = run([sys.executable, "-c", training], tmp_path)
+    assert "LowRankLinear(in_features=256, out_features=128, rank=10, bias=True)" in found.stdout
+    assert (tmp_path / "curves.png").stat().st_size > 10000
+    for example in (chains, own, weights, training):
         assert len(example.strip().splitlines()) <= 11
 
 

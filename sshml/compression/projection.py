@@ -44,7 +44,7 @@ class LowRank:
         method: "svd", "randomized" or "subspace".
         moments: "keep", "project" or "reset".
         optimizer: whose moments these are; not needed for "keep".
-        steps_per_epoch: batches in an epoch, needed for every="epoch".
+        steps_per_epoch: batches in an epoch, needed to step with every="epoch".
         oversampling: of "randomized".
         power: power iterations of "randomized".
         seed: of "randomized".
@@ -98,6 +98,8 @@ class LowRank:
 
     def step(self):
         """Count a step of the optimizer, and project where it is time."""
+        if self.every is None:
+            raise SSHMLError('every="epoch" needs steps_per_epoch=..., the number of batches in an epoch.')
         self.steps += 1
         if self.steps % self.every == 0:
             self.project()
@@ -290,11 +292,11 @@ def _masked(u, ranks):
 
 
 def _every(every, steps_per_epoch):
-    """Return the number of steps between two projections."""
+    """Return the number of steps between two projections, None where nobody can tell."""
     if every == "epoch":
+        if steps_per_epoch is None:
+            return None  # enough for `project` and `factorize`
         every, name = steps_per_epoch, "steps_per_epoch"
-        if every is None:
-            raise SSHMLError('every="epoch" needs steps_per_epoch=..., the number of batches in an epoch.')
     else:
         name = "every"
     if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:

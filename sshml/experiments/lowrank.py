@@ -81,7 +81,7 @@ def projected(where, name, share, training, seeds, valid):
     data, ranks = images("mnist", where.root, valid), even_ranks(network(name), share)
     spec, project = TrainingSpec(**training), functools.partial(LowRank, rank=ranks, every=1, method="subspace")
     run = _fit(where, functools.partial(network, name), data, spec, seeds, project)
-    run = run.with_models([LowRank(model, rank=ranks, every=1).factorize() for model in run.models()])
+    run = run.with_models([LowRank(model, rank=ranks).factorize() for model in run.models()])
     return {"networks": list(_rows(name, "projected", share, run.models(), _accuracy(where, run, data.test)))}
 
 

@@ -111,7 +111,7 @@ def test_it_is_time_every_so_many_steps_or_every_epoch():
             ranks.append(int(torch.linalg.matrix_rank(model[1].weight.double(), rtol=1e-5)))
         assert [rank == 2 for rank in ranks] == [False, False, True, False, False, True, False]
     with pytest.raises(SSHMLError, match="steps_per_epoch"):
-        LowRank(network(), rank=2)
+        LowRank(network(), rank=2).step()
 
 
 def test_layers_by_name_and_number_the_rest_dense():
@@ -193,7 +193,7 @@ def test_factors_are_stored_at_the_end():
         nn.Linear,
     ]
     assert n_bytes(small) < n_bytes(model)
-    assert type(LowRank(network(), rank=25, every=1).factorize()[1]) is nn.Linear  # rank 25 of 30 x 40 would be larger
+    assert type(LowRank(network(), rank=25).factorize()[1]) is nn.Linear  # rank 25 of 30 x 40 would be larger
 
 
 def test_a_projection_goes_on_from_its_state():
@@ -228,7 +228,7 @@ def test_ensembles_are_projected_member_by_member(kind, method, every, device):
         torch.testing.assert_close(tensor[1], runs[1].weights[name][0], rtol=2e-3, atol=1e-4)
         if tensor.ndim == 3 and min(tensor.shape[1:]) > 3:
             assert torch.linalg.matrix_rank(tensor.double(), rtol=1e-4).tolist() == [3, 3]
-    small = runs[0].with_models([LowRank(m, rank=3, every=1).factorize() for m in runs[0].models()])
+    small = runs[0].with_models([LowRank(m, rank=3).factorize() for m in runs[0].models()])
     np.testing.assert_allclose(small.accuracy(split), runs[0].accuracy(split), atol=0.02)
 
 
