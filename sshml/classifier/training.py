@@ -91,9 +91,11 @@ def fit(
     initial = _states(members)
     _check_network(members[0], source, {"validation": valid, **watch})
     _check_kept(factory, members, initial, source.example.cpu())
-    identity = _identity(members[0], training, seeds, source, [valid, *watch.values()], initial) if checkpoint else {}
+    first = members[0]
+    del members
+    identity = _identity(first, training, seeds, source, [valid, *watch.values()], initial) if checkpoint else {}
     kept = Checkpoint(checkpoint, identity)
-    plain = is_plain(members[0])
+    plain = is_plain(first)
 
     def trained(parts):
         calls, found = Calls(on_step, on_epoch, progress, kept, len(parts), training.epochs), []
@@ -101,14 +103,14 @@ def fit(
             draws = None if plain or len(own) > 1 else Chance(own[0], device)
             state = State(part.to(device), own, training, source.steps, draws, watch)
             how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
-            after_step = project and project(members[0], **how)
+            after_step = project and project(first, **how)
             found.append(fit_stack(state, source, valid, calls, watch, loss, after_step))
             part.cpu()
         return found
 
     def fresh():
         again = _built(factory, start, seeds, device)
-        if any(not torch.equal(tensor, initial[name]) for name, tensor in _states(again).items()):
+        if any(((tensor != initial[name]) & (tensor == tensor)).any() for name, tensor in _states(again).items()):
             raise SSHMLError(
                 "the factory made two networks from one seed; let it draw from torch's global generator only."
             )
