@@ -73,7 +73,7 @@ def main():
         slow = {name: loop.step for name, loop in loops.items() if name not in fast} | {
             "stock again": loops["stock"].step
         }
-        medians |= interleaved(slow, options.repeats, max(1, row // 20))
+        medians |= interleaved(slow, options.repeats, row // 4)
         print(
             "-".join(map(str, widths)),
             f"rank {RANK}, batch {BATCH}: a step, and an epoch of {EPOCH} with one projection",

@@ -1,5 +1,7 @@
 """Arrays in, Axes out: no files, no computing, no change of rcParams or of the current figure."""
 
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
@@ -25,7 +27,9 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
 
 
 def plot_points(ax, x, groups, **style):
-    """Draw mean and one standard deviation of each group of seeds at its x."""
+    """Draw mean and one standard deviation of each group of seeds at its x; nothing where there are none."""
+    if not len(groups):
+        return ax
     means, stds, _ = zip(*map(mean_std, groups), strict=True)
     ax.errorbar(x, means, np.nan_to_num(stds), capsize=2, **style)
     return ax
@@ -279,7 +283,7 @@ def learning_curves(run):
     history, epochs = run.history, np.arange(1, run.history["train_loss"].shape[1] + 1)
     others = sorted({name.rpartition("_")[0] for name in history} - {"train", "valid"})
     for ax, what in zip(axes[0], ("loss", "accuracy"), strict=True):
-        for name, color in zip(("train", "valid", *others), COLORS, strict=False):
+        for name, color in zip(("train", "valid", *others), itertools.cycle(COLORS)):
             values = history.get(f"{name}_{what}")
             if values is None:
                 continue
@@ -328,7 +332,7 @@ def evaluation_figure(evaluations):
 
 
 def _draw_ratios(ax, evaluations):
-    for (label, found), color in zip(evaluations.items(), COLORS, strict=False):
+    for (label, found), color in zip(evaluations.items(), itertools.cycle(COLORS)):
         logs = np.log(np.where(np.isfinite(found.edges) & (found.edges > 0), found.edges, np.nan))
         logs[0], logs[-1] = logs[1] - 1, logs[-2] + 1  # the outer bins are open
         middle = (logs[:-1] + logs[1:]) / 2
@@ -351,7 +355,7 @@ def _draw_disorder(ax, evaluations):
 
 
 def _draw_calibration(ax, evaluations):
-    for (label, found), color in zip(evaluations.items(), COLORS, strict=False):
+    for (label, found), color in zip(evaluations.items(), itertools.cycle(COLORS)):
         shown = found.said.sum(0) > 0
         x, _ = _over_seeds(found.confidence[:, shown])
         mean, std = _over_seeds(found.right[:, shown])

@@ -58,7 +58,8 @@ def test_networks_are_trained_and_used(data, kind, recipe):
 def test_networks_are_projected(data, kind, method):
     project = functools.partial(LowRank, rank=1, every=1, method=method, moments="project")
     with card():
-        fit(KINDS[kind], data, data, TrainingSpec(epochs=1, batch_size=12), 2, "cuda", project=project)
+        training = TrainingSpec(epochs=1, batch_size=12, optimizer="sgd", momentum=0.9)
+        fit(KINDS[kind], data, data, training, 2, "cuda", project=project)
 
 
 def test_streams(dataset):

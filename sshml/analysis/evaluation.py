@@ -1,6 +1,7 @@
 """How good an ensemble is, and where: by label, by w/v, by confidence."""
 
 import dataclasses
+import numbers
 
 import numpy as np
 
@@ -69,7 +70,9 @@ def evaluate(run, split, *, bins=10, device="cpu"):
     Raises:
         SSHMLError: data the networks cannot take, labels they do not know, a number of bins below 1.
     """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+    if not hasattr(run, "probabilities"):
+        raise SSHMLError(f"got a {type(run).__name__}; expected a Run, as `fit` returns it.")
+    if isinstance(bins, bool) or not isinstance(bins, numbers.Integral) or bins < 1:
         raise SSHMLError(f"bins is {bins!r}; expected an integer of at least 1.")
     probabilities, labels = run.probabilities(split, device), np.asarray(split.labels)
     members, classes = len(probabilities), probabilities.shape[-1]

@@ -56,6 +56,8 @@ def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="cpu")
     """
     if isinstance(epsilon, bool) or not isinstance(epsilon, numbers.Real) or not 0 < epsilon < math.inf:
         raise SSHMLError(f"epsilon is {epsilon!r}; expected a number above 0.")
+    if not isinstance(model, torch.nn.Module):
+        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module, as run.model(0).")
     data = resident(split, view, device, input_type(model))
     search = _Search(RankLoss(model, data, layers), float(epsilon))
     curves = search.alone()
@@ -78,6 +80,9 @@ class RankLoss:
     def __init__(self, model, data, layers=None):
         sites, reasons = survey(model)
         sites = {name: site for name, site in sites.items() if site.groups == 1 and not site.part}
+        layers = None if layers is None else list(layers)
+        if layers == []:
+            raise SSHMLError("layers is empty; name some, or leave it out for all.")
         for name in layers or ():
             if name not in sites:
                 raise SSHMLError(f"layer {name!r} cannot be cut: {reasons.get(name, 'there is none of this name')}.")
@@ -89,7 +94,12 @@ class RankLoss:
         self._whole = {name: self.model.get_submodule(name).weight.detach().clone() for name in self.sites}
         self.full = {name: min(site.out_features, site.in_features) for name, site in self.sites.items()}
         self._known, self.evaluations = {}, 0
-        self.dense = self(dict.fromkeys(self.sites))
+        try:
+            self.dense = self(dict.fromkeys(self.sites))
+        except (IndexError, RuntimeError, ValueError) as error:
+            raise SSHMLError(f"the network does not take these data: {' '.join(str(error).split()):.200}") from error
+        if not math.isfinite(self.dense):
+            raise SSHMLError(f"the loss of the network is {self.dense}; it has no ranks to reveal.")
 
     def choices(self, name):
         """Return the ranks that store less than the dense layer, ascending, and None for the dense one."""
@@ -120,7 +130,7 @@ class RankLoss:
                     weight.copy_(((u[:, :rank] * s[:rank]) @ vh[:rank]).view(weight.shape))
             inputs, labels = self.data
             losses = [
-                cross_entropy(self.model(x), y, reduction="sum").double()
+                cross_entropy(self.model(x.clone()), y, reduction="sum").double()
                 for x, y in zip(inputs.split(5000), labels.split(5000), strict=True)
             ]
             self._known[key] = float(sum(losses)) / len(labels)

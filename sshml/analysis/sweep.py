@@ -274,7 +274,7 @@ class _SinglePart(_StackedPart):
         for inputs, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
             self.inputs, seen = inputs, []
             with self.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0])):
-                self.model(self.inputs)
+                self.model(self.inputs.clone())
             if len(seen) != 1:
                 raise SSHMLError(
                     f"layer {self.problem.layer!r} runs {len(seen)} times in one pass; a sweep needs a layer that runs"
@@ -285,6 +285,6 @@ class _SinglePart(_StackedPart):
     @torch.no_grad()
     def hits(self, z, labels):
         self.module.forward = lambda _: z[0].clone()  # z goes on to the next rank, whatever the model does to it
-        hits = (self.model(self.inputs).argmax(-1) == labels).sum()
+        hits = (self.model(self.inputs.clone()).argmax(-1) == labels).sum()
         del self.module.forward
         return hits[None].cpu().numpy()

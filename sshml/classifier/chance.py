@@ -33,6 +33,8 @@ class Chance:
                     torch.cuda.manual_seed(int(seed))
             self.own = self.state()
             self.set_state(outside)
+        self._seen = {}
+        self.has_drawn()
 
     def state(self):
         """Return the state of the global generators as plain arrays."""
@@ -57,6 +59,12 @@ class Chance:
         random.setstate((int(version), numbers, None if gauss_next != gauss_next else gauss_next))
         if self._cuda:
             torch.cuda.set_rng_state(torch.as_tensor(state["cuda"]), self._cuda)
+
+    def has_drawn(self):
+        """Return whether anything has been drawn since the seed, or since the last time this was asked."""
+        keys = [name for name in self.own if name != "cuda"]
+        before, self._seen = self._seen or self.own, {name: np.asarray(self.own[name]).copy() for name in keys}
+        return any(not np.array_equal(before[name], self._seen[name], equal_nan=True) for name in keys)
 
     def __enter__(self):
         LOCK.acquire()

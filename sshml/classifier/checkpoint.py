@@ -98,11 +98,26 @@ def describe(model):
     for path, module in model.named_modules():
         if hasattr(module, "config") and not any(path.startswith(f"{outer}.parts.") for outer in replaced):
             replaced[path] = module
+    if not _is_as_made(model, replaced):
+        return {"class": f"changed {name}"}
     return {
         "class": name,
         "arguments": model.arguments,
         "layers": {path: {"class": type(m).__name__, "arguments": m.config()} for path, m in replaced.items()},
     }
+
+
+def _is_as_made(model, replaced):
+    """Return whether the class and its arguments make the same network, but for the layers that were replaced."""
+    made = type(model)(**model.arguments)
+
+    def described(network):
+        skipped = tuple(replaced) or ("no such path",)
+        leaves = [(path, m) for path, m in network.named_modules() if not next(m.children(), None)]
+        return [(path, repr(m)) for path, m in leaves if not path.startswith(skipped)]
+
+    floats = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    return described(made) == described(model) and floats <= {torch.float32}
 
 
 def _factory(network, layers, path):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from sshml.classifier.chance import LOCK
+from sshml.classifier.chance import Chance
 from sshml.errors import SSHMLError
 
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus, nn.Identity)
@@ -51,8 +51,10 @@ def stack(members, example=None, training=True):
         return _stack_sequential(members)
     if example is None or any(_has_hooks(member) or _shares(member) for member in members):
         return None
+    if any(type(part).get_extra_state is not nn.Module.get_extra_state for part in first.modules()):
+        return None
     try:
-        with LOCK, warnings.catch_warnings(record=True) as said:  # what is drawn meanwhile is drawn by the networks
+        with Chance(0), warnings.catch_warnings(record=True) as said:  # what is drawn is drawn by the networks
             warnings.simplefilter("always")
             agrees = _Trial(copy.deepcopy(list(members)), example).agrees(training)
         slow = any("performance drop" in str(warning.message) for warning in said)  # of operations vmap does one by one
@@ -64,8 +66,19 @@ def stack(members, example=None, training=True):
 def is_plain(module):
     """Return whether a network is a Sequential of layers with a batched form, without anything of its own."""
     sequential = type(module).forward is nn.Sequential.forward and type(module).__call__ is nn.Module.__call__
-    own = _has_hooks(module) or _shares(module) or any("forward" in vars(part) for part in module.modules())
+    own = _has_hooks(module) or _shares(module) or _holds_more(module)
     return sequential and not own and len(module) > 0 and all(_is_batched(layer) for layer in module)
+
+
+def _holds_more(module):
+    """Return whether a Sequential has tensors or methods of its own beside its layers."""
+    more = module._parameters or module._buffers or type(module).get_extra_state is not nn.Module.get_extra_state
+    return bool(more) or any("forward" in vars(part) for part in module.modules())
+
+
+def has_own_code(stacked):
+    """Return whether anything in a stack is no batched product, and may do with its inputs what it likes."""
+    return any(isinstance(part, (_Alone, _VmapStack)) for part in stacked.modules())
 
 
 def children_of(module):
@@ -78,11 +91,16 @@ def stacked_state(stacked):
     """Return {name: tensor (member, ...)} with the names of a member's own state_dict."""
     if not isinstance(stacked, _Alone):
         return stacked.state_dict()
-    state = stacked.member.state_dict()
+    return {name: tensor[None] for name, tensor in state_of(stacked.member).items()}
+
+
+def state_of(member):
+    """Return the state_dict of a network, which must hold tensors only."""
+    state = member.state_dict()
     other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if other:
         raise SSHMLError(f"the network keeps {', '.join(other)} in its state_dict; a run holds tensors only.")
-    return {name: tensor[None] for name, tensor in state.items()}
+    return state
 
 
 def stacked_parameters(stacked):
@@ -238,8 +256,7 @@ def _tensor_of(module, name):
 def _stacked(members):
     """Return all members as one module, right or not."""
     first = members[0]
-    own = any("forward" in vars(part) for part in first.modules())
-    if type(first).forward is nn.Sequential.forward and len(first) and not own:
+    if type(first).forward is nn.Sequential.forward and len(first) and not _holds_more(first):
         return _stack_sequential(members)
     return _VmapStack(members)
 

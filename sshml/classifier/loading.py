@@ -65,9 +65,17 @@ def resident(split, view=None, device="cpu", dtype=torch.float32):
     Raises:
         SSHMLError: empty split, lengths that differ, NaN inputs, labels that are not classes.
     """
+    if view not in (None, "states") and not callable(split.inputs):
+        raise SSHMLError(f"the inputs are an array and have no view {view!r}; leave view out.")
     inputs = split.inputs if not callable(split.inputs) else split.inputs(view=view) if view else split.inputs()
+    if np.ma.isMaskedArray(inputs) and np.ma.is_masked(inputs):
+        raise SSHMLError("the inputs are a masked array; fill what is masked, or leave those samples out.")
     inputs, labels = np.asarray(inputs), np.asarray(split.labels)
-    if len(inputs) == 0 or labels.shape != inputs.shape[:1]:
+    if inputs.dtype.kind not in "biuf":
+        raise SSHMLError(f"the inputs are {inputs.dtype}; expected real numbers.")
+    if len(inputs) == 0:
+        raise SSHMLError("the split is empty; expected a sample at least.")
+    if labels.shape != inputs.shape[:1]:
         raise SSHMLError(f"inputs {inputs.shape} and labels {labels.shape} do not match; expected a label per sample.")
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise SSHMLError(f"labels are {labels.dtype} from {labels.min()}; expected class numbers 0, 1, ...")

@@ -134,7 +134,7 @@ class State:
         self.done = int(tree["done"])
 
 
-def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
+def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None, verify=None):
     """Train one stack in place; return its best weights, history and epochs.
 
     Args:
@@ -145,6 +145,7 @@ def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
         watch: {name: (inputs, labels)} of splits that are measured beside.
         loss: of each sample, the cross-entropy if None.
         project: object whose `step()` is called after every step of the optimizer, or None.
+        verify: called with the stacked module after the first epoch, or None.
     """
     known, now = calls.known()
     if known is not None:
@@ -158,10 +159,19 @@ def fit_stack(state, source, valid, calls, watch=None, loss=None, project=None):
         if not np.isfinite(losses[going]).all():
             rate = state.training.learning_rate
             raise SSHMLError(f"the training loss is not finite in epoch {epoch + 1}; lower learning_rate ({rate}).")
+        if len(going) > 1 and state.chance and state.chance.has_drawn():
+            raise NotVectorised("the networks draw random numbers, the same ones for all")
         found = {"train_loss": losses}
+        if epoch == 0 and verify is not None:
+            verify(state.model)
         with state.shown(), state.chance or contextlib.nullcontext():
             state.done += 1
             found["valid_loss"], found["valid_accuracy"] = _measured(state.model, valid)
+            if not np.isfinite(found["valid_loss"][going]).all():
+                raise SSHMLError(
+                    f"the validation loss is not finite in epoch {epoch + 1}; lower learning_rate"
+                    f" ({state.training.learning_rate})."
+                )
             for name, split in (watch or {}).items():
                 found[f"{name}_loss"], found[f"{name}_accuracy"] = _measured(state.model, split)
             state.keep_the_better(found["valid_accuracy"], going)
@@ -202,7 +212,8 @@ def _one_epoch(state, source, calls, loss, project):
                 losses = loss(x, logits, labels).mean(1)
             state.steps.zero()
             losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
-        state.steps.step()
+        with _named_errors("in a step of the optimizer"):
+            state.steps.step()
         if project is not None:
             project.step()
         if state.average:

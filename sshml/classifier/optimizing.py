@@ -7,7 +7,6 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sshml.classifier.ensemble import by_member, stacked_parameters, stacked_state
-from sshml.errors import SSHMLError
 
 
 class Steps:
@@ -23,17 +22,16 @@ class Steps:
         self.model, self.training, self.per_epoch, self.done = model, training, per_epoch, 0
         named = stacked_parameters(model)
         self.parameters = {name: p for name, p in named.items() if p.requires_grad}
-        if not self.parameters:
-            raise SSHMLError("the network has no parameters to train; unfreeze some (requires_grad).")
         self._views = {name: _as_in_memory(p) for name, p in self.parameters.items()}
         own, rate, decay = list(self._views.values()), training.rate(0.0, 1 / per_epoch), training.weight_decay
+        fused = all(view.is_contiguous() for view in own)  # what is spread in memory is read wrongly by the fused ones
         if training.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(
-                own, rate, training.momentum, 0, decay, nesterov=training.nesterov, fused=True
+                own, rate, training.momentum, 0, decay, nesterov=training.nesterov, fused=fused
             )
         else:
             kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-            self.optimizer = kind(own, lr=rate, weight_decay=decay, fused=True)
+            self.optimizer = kind(own, lr=rate, weight_decay=decay, fused=fused)
 
     def zero(self):
         """Forget the gradients."""
@@ -47,6 +45,9 @@ class Steps:
         for name, parameter in self.parameters.items():
             view, grad = self._views[name], parameter.grad
             if view is not parameter:
+                if view.data_ptr() != parameter.data_ptr():  # somebody has put other numbers in its place
+                    view.data = parameter.data.mT.contiguous()
+                    parameter.data = view.data.mT
                 view.grad = None if grad is None else grad.mT
         epoch, step = divmod(self.done, self.per_epoch)
         rate = self.training.rate(epoch + step / self.per_epoch, 1 / self.per_epoch)
@@ -61,7 +62,7 @@ class Steps:
         return self.optimizer.param_groups
 
     def moments(self):
-        """Return {name: [tensor (member, ...)]} of what the optimizer carries on of each parameter's gradients.
+        """Return {name: {moment: tensor (member, ...)}} of what the optimizer carries on of each parameter's gradients.
 
         Of Adam the first moments, of SGD the momentum; views, so that a change of them counts.
         """
@@ -69,8 +70,9 @@ class Steps:
         for name, parameter in self.parameters.items():
             view = self._views[name]
             state = self.optimizer.state.get(view, {})
-            own = [state[key] for key in ("exp_avg", "momentum_buffer") if state.get(key) is not None]
-            found[name] = [by_member(self.model, tensor if view is parameter else tensor.mT) for tensor in own]
+            own = {key: state[key] for key in ("exp_avg", "momentum_buffer") if state.get(key) is not None}
+            turned = {key: tensor if view is parameter else tensor.mT for key, tensor in own.items()}
+            found[name] = {key: by_member(self.model, tensor) for key, tensor in turned.items()}
         return found
 
     def as_tree(self):
@@ -114,10 +116,15 @@ class Average:
     """
 
     def __init__(self, model, decay):
-        self.decay = decay
+        self.model, self.decay = model, decay
         state = {name: tensor for name, tensor in stacked_state(model).items() if tensor.is_floating_point()}
-        self.names, self.live = list(state), list(state.values())
-        self.mean = [tensor.clone() for tensor in self.live]
+        self.names, self.mean = list(state), [tensor.clone() for tensor in state.values()]
+
+    @property
+    def live(self):
+        """The tensors of the model now; a forward pass may put others in their place."""
+        state = stacked_state(self.model)
+        return [state[name] for name in self.names]
 
     @torch.no_grad()
     def step(self, done):

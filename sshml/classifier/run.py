@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from sshml.classifier.chance import Chance
-from sshml.classifier.ensemble import NotVectorised, stack, stacked_state
+from sshml.classifier.ensemble import NotVectorised, has_own_code, stack, stacked_state
 from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
 
-CHUNK = 2**22
-"""Inputs evaluated at once: numbers in one block of samples."""
+CHUNK = 2**19
+"""Inputs evaluated at once: numbers of one member in a block of samples, the same for any number of members."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,24 +92,26 @@ class Run:
 
     def correct(self, split, device="cpu"):
         """Return whether each member is right on each sample, bool (member, sample)."""
-        return self.predict(split, device) == np.asarray(split.labels)
+        logits, labels = self._logits(split, device)
+        return (logits.argmax(-1) == labels.cpu()).numpy()
 
     def predict(self, split, device="cpu"):
         """Return the class each member sees in each sample, int64 (member, sample)."""
-        return self._logits(split, device).argmax(-1).numpy()
+        return self._logits(split, device)[0].argmax(-1).numpy()
 
     def probabilities(self, split, device="cpu"):
         """Return the softmax of the logits, float64 (member, sample, class)."""
-        return self._logits(split, device).double().softmax(-1).numpy()
+        return self._logits(split, device)[0].double().softmax(-1).numpy()
 
     def _logits(self, split, device):
+        """Return (logits (member, sample, class), labels)."""
         models = self.models()
-        inputs, _ = resident(split, self.training.view, pick_device(device), input_type(models[0]))
+        inputs, labels = resident(split, self.training.view, pick_device(device), input_type(models[0]))
         together = stack(models, inputs[:EXAMPLES].cpu(), training=False)
         if together is not None:
             with contextlib.suppress(NotVectorised):
-                return _logits_of([together], inputs)
-        return _logits_of([stack([model]) for model in self.models()], inputs)
+                return _logits_of([together], inputs), labels
+        return _logits_of([stack([model]) for model in self.models()], inputs), labels
 
 
 def members_of(models, view=None):
@@ -121,12 +123,22 @@ def members_of(models, view=None):
 
 def _logits_of(parts, inputs):
     with Chance(0, inputs.device):
-        return torch.cat([logits_of(part.to(inputs.device).eval(), inputs).cpu() for part in parts])
+        try:
+            logits = torch.cat([logits_of(part.to(inputs.device).eval(), inputs).cpu() for part in parts])
+        except NotVectorised:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            shape, text = tuple(inputs.shape[1:]), " ".join(str(error).split())
+            raise SSHMLError(f"the networks do not take inputs of shape {shape}: {text:.200}") from error
+    if not torch.isfinite(logits).all():
+        raise SSHMLError("the networks give NaN or infinite numbers; look at their weights and at the inputs.")
+    return logits
 
 
 @torch.no_grad()
 def logits_of(model, inputs):
     """Return the logits (member, sample, class) of all members on the same inputs (sample, ...)."""
     members = len(next(iter(stacked_state(model).values())))
-    rows = max(1, CHUNK // (members * max(1, inputs[0].numel())))
-    return torch.cat([model(part.expand(members, *part.shape)) for part in inputs.split(rows)], dim=1)
+    rows, own = max(1, CHUNK // max(1, inputs[0].numel())), has_own_code(model)
+    parts = (part.expand(members, *part.shape) for part in inputs.split(rows))
+    return torch.cat([model(part.clone() if own else part) for part in parts], dim=1)  # it may change what it sees

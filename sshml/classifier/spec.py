@@ -86,6 +86,8 @@ class TrainingSpec:
         object.__setattr__(self, "augment", augment)
         if not set(augment) <= set(AUGMENTATIONS):
             raise SSHMLError(f"augment is {augment}; choose among {', '.join(AUGMENTATIONS)}.")
+        if isinstance(self.augment, str) is False and not all(isinstance(name, str) for name in augment):
+            raise SSHMLError(f"augment is {augment}; choose among {', '.join(AUGMENTATIONS)}.")
         if self.flip_signs and self.view not in (None, "states"):
             raise SSHMLError(f"flip_signs has no meaning for the view {self.view!r}; use it with the view 'states'.")
         self._check_used()

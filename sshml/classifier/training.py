@@ -9,16 +9,19 @@ import numpy as np
 import torch
 
 from sshml.classifier.chance import Chance
-from sshml.classifier.ensemble import NotVectorised, check_alike, is_plain, stack, stacked_state
+from sshml.classifier.ensemble import NotVectorised, check_alike, is_plain, stack, stacked_state, state_of
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
-from sshml.classifier.loop import HISTORY, Calls, State, fit_stack
+from sshml.classifier.loop import Calls, State, fit_stack
 from sshml.classifier.resume import Checkpoint
-from sshml.classifier.run import Run
+from sshml.classifier.run import Run, logits_of
 from sshml.classifier.source import checksum, source_of
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
 
 log = logging.getLogger("sshml")
+
+OWN_NAMES = ("train", "valid")
+"""Names in the history that are taken."""
 
 
 def fit(
@@ -48,7 +51,7 @@ def fit(
     Args:
         factory: callable without arguments that returns an untrained `nn.Module` giving logits (sample, class), with
             all it learns in its state_dict, in float32 or float64; or a list of modules to train further, copied, one
-            per seed.
+            per seed. All of a network is in training mode while it is trained.
         train: split with `inputs` and `labels`, see `resident`; or a `Stream` of a split larger than memory, in its
             own batches and view, the same for all members. Whole numbers stay so for networks with an `nn.Embedding`.
         valid: split that chooses the epoch.
@@ -56,7 +59,8 @@ def fit(
         seeds: number of members, or their seeds.
         device: "auto", "cpu" or "cuda".
         progress: called as progress(epochs done, epochs in all).
-        on_epoch: called as on_epoch(epoch, stacked module) after every epoch, epoch from 1. Where it has the methods
+        on_epoch: called as on_epoch(epoch, stacked module) after every epoch, epoch from 1 (again from 1 where networks
+            turn out not to be trained all at once). Where it has the methods
             `state_dict()` (plain data) and `load_state_dict(state)`, its state goes into the checkpoint; else it sees
             only the epochs that are still to come.
         on_step: called as on_step(step, stacked module) after every step of the optimizer, step from 1.
@@ -80,6 +84,8 @@ def fit(
     device = pick_device(device)
     _check_options(training, loss, checkpoint, project, watch)
     members = _built(factory, start, seeds, device)  # to be looked at; others are trained
+    if not any(parameter.requires_grad for parameter in members[0].parameters()):
+        raise SSHMLError("the network has no parameters to train; unfreeze some (requires_grad).")
     dtype = input_type(members[0])
     source, training = source_of(train, training, device, dtype)
     if training.flip_signs and source.example.ndim != 3:
@@ -90,21 +96,23 @@ def fit(
     watch = {name: resident(split, training.view, device, dtype) for name, split in (watch or {}).items()}
     initial = _states(members)
     _check_network(members[0], source, {"validation": valid, **watch})
-    _check_kept(factory, members, initial, source.example.cpu())
+    for member in members:
+        _check_kept(factory, source.example.cpu(), stack([member]))
     first = members[0]
     del members
-    identity = _identity(first, training, seeds, source, [valid, *watch.values()], initial) if checkpoint else {}
+    identity = _identity(first, training, seeds, source, valid, watch, initial) if checkpoint else {}
     kept = Checkpoint(checkpoint, identity)
     plain = is_plain(first)
 
     def trained(parts):
         calls, found = Calls(on_step, on_epoch, progress, kept, len(parts), training.epochs), []
         for part, own in zip(parts, np.split(seeds, len(parts)), strict=True):
-            draws = None if plain or len(own) > 1 else Chance(own[0], device)
+            draws = None if plain else Chance(own[0], device)
             state = State(part.to(device), own, training, source.steps, draws, watch)
             how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
             after_step = project and project(first, **how)
-            found.append(fit_stack(state, source, valid, calls, watch, loss, after_step))
+            verify = None if plain else functools.partial(_check_kept, factory, source.example)
+            found.append(fit_stack(state, source, valid, calls, watch, loss, after_step, verify))
             part.cpu()
         return found
 
@@ -142,14 +150,18 @@ def fit(
 
 def _check_options(training, loss, checkpoint, project, watch):
     """Raise where options do not go together."""
+    if loss is not None and training.label_smoothing:
+        raise SSHMLError("label_smoothing is of the cross-entropy, not of a loss of one's own; leave one of them out.")
     for name, value in (("loss", loss), ("project", project)):
         if value is not None and checkpoint is not None:
             raise SSHMLError(f"a checkpoint cannot tell one {name} from another; leave {name}= or checkpoint= out.")
     if project is not None and training.average:
         raise SSHMLError("an average of projected weights is not projected; leave project=... or average out.")
-    bad = [name for name in watch or {} if not isinstance(name, str) or f"{name}_accuracy" in HISTORY]
+    if watch is not None and not isinstance(watch, dict):
+        raise SSHMLError(f"watch is a {type(watch).__name__}; expected {{name: split}}.")
+    bad = [name for name in watch or {} if not isinstance(name, str) or not name.isidentifier() or name in OWN_NAMES]
     if bad:
-        raise SSHMLError(f"watch {bad} cannot name splits; give names other than train and valid.")
+        raise SSHMLError(f"watch {bad} cannot name splits; give words other than train and valid.")
 
 
 def _built(factory, start, seeds, device):
@@ -178,26 +190,41 @@ def _copied(model):
 def _states(members):
     """Return {name: tensor (member, ...)} of networks, copied."""
     check_alike(members)
-    return _merge([stacked_state(stack([member])) for member in members])
+    states = [state_of(member) for member in members]
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
 @torch.no_grad()
-def _check_kept(factory, members, initial, example):
+def _check_kept(factory, example, stacked):
     """Raise where networks rebuilt from the factory and the state_dict are not the same: a run could not keep them."""
-    for number in {0, len(members) - 1}:
+    with Chance(0):
+        together = logits_of(stacked.eval(), example).cpu()
+    for number, logits in enumerate(together):
         with Chance(987654321):
-            again = factory()
-        again.load_state_dict({name: tensor[number] for name, tensor in initial.items()})
-        found = []
-        for model in (again.cpu(), members[number]):
-            with Chance(0):
-                found.append(model.eval()(example.clone()))
-        if found[0].shape != found[1].shape or not torch.allclose(*found, rtol=1e-4, atol=1e-6, equal_nan=True):
+            again = factory().cpu()
+        again.load_state_dict({name: tensor[number].cpu() for name, tensor in stacked_state(stacked).items()})
+        with Chance(0):
+            found = again.eval()(example.cpu().clone())
+        if found.shape != logits.shape or not torch.allclose(found, logits, rtol=1e-3, atol=1e-5, equal_nan=True):
             raise SSHMLError(
-                "the network holds something outside of its state_dict that chance or its history made (a plain tensor,"
-                " a list of layers, a generator); register it as a parameter, a buffer or in an nn.ModuleList: a run"
-                " keeps the state_dict."
+                "the network holds something outside of its state_dict that chance or its training made (a plain"
+                " tensor, a buffer that is not persistent, a list of layers, a generator); register it as a parameter,"
+                " a buffer or in an nn.ModuleList: a run keeps the state_dict."
             )
+
+
+def _apart(factory):
+    """Return a factory whose networks share no tensors, by copying them where those of two calls do."""
+    with Chance(0):
+        one, other = factory(), factory()
+    if not all(isinstance(model, torch.nn.Module) for model in (one, other)):
+        raise SSHMLError(f"the factory made a {type(one).__name__}; expected an nn.Module.")
+    places = [{id(part) for part in (*m.modules(), *m.parameters(), *m.buffers())} for m in (one, other)]
+    return functools.partial(_copy_of, factory) if places[0] & places[1] else factory
+
+
+def _copy_of(factory):
+    return _copied(factory())
 
 
 def _members(factory, seeds):
@@ -207,15 +234,19 @@ def _members(factory, seeds):
         raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
     if seeds.dtype.kind not in "iu" or seeds.min() < 0:
         raise SSHMLError(f"seeds are {seeds.tolist()[:8]}; expected integers of at least 0.")
-    if callable(factory):
-        return seeds, None, factory
+    if isinstance(factory, torch.nn.Module) and not isinstance(factory, torch.nn.ModuleList):
+        raise SSHMLError("got a module for the factory; give a callable that makes one, or a list of modules.")
+    if callable(factory) and not isinstance(factory, torch.nn.ModuleList):
+        return seeds, None, _apart(factory)
+    if not isinstance(factory, (list, tuple, torch.nn.ModuleList)):
+        raise SSHMLError(f"got a {type(factory).__name__} for the factory; give a callable, or a list of modules.")
     start = list(factory)
     if len(start) != len(seeds):
         raise SSHMLError(f"{len(start)} networks and {len(seeds)} seeds do not match; give one seed per network.")
     return seeds, start, functools.partial(copy.deepcopy, start[0])
 
 
-def _identity(network, training, seeds, source, others, initial):
+def _identity(network, training, seeds, source, valid, watch, initial):
     """Return what must be the same where a training goes on."""
     return {
         "training": dataclasses.asdict(training),
@@ -223,7 +254,8 @@ def _identity(network, training, seeds, source, others, initial):
         "device": source.device.type,
         "network": repr(network),
         "training data": source.identity(),
-        "validation data": [checksum(split) for split in others],
+        "validation data": checksum(valid),
+        "watched data": {f"watched {name}": checksum(split) for name, split in watch.items()},
         "initial weights": checksum(initial.values()),
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.model import compress
 from sshml.compression.modules import find_layer
 from sshml.compression.plan import Choice, Plan
@@ -34,13 +35,15 @@ class LowRank:
 
     The optimizer's momentum is that of the unprojected weights: moments="keep" leaves it (the projection acts on the
     weights alone), "project" takes off its part outside of the tangent space of the matrices of that rank,
-    M <- U U^T M + (1 - U U^T) M V V^T, "reset" makes it zero. Second moments of Adam stay.
+    M <- U U^T M + (1 - U U^T) M V V^T (of SGD: Adam would divide what moves into weights without gradients by nothing),
+    "reset" makes it zero. Second moments of Adam stay.
 
     Args:
         model: the network, changed in place; in `fit(..., project=...)` one of its kind.
         rank: of every layer, or {name or number of a layer: rank}.
         tolerance: instead: at every projection the least ranks with ||W - W'||_F <= tolerance ||W||_F.
-        every: "epoch", or the number of steps between two projections.
+        every: "epoch", or the number of steps between two projections; where `steps_per_epoch` is known, as in `fit`,
+            the last step of an epoch is followed by one too.
         method: "svd", "randomized" or "subspace".
         moments: "keep", "project" or "reset".
         optimizer: whose moments these are; not needed for "keep".
@@ -85,14 +88,15 @@ class LowRank:
         self.model, self.tolerance, self.method, self.moments = model, tolerance, method, moments
         self.optimizer, self.oversampling, self.power = optimizer, oversampling, power
         self.every, self.steps, self.log = _every(every, steps_per_epoch), 0, []
+        self.per_epoch = steps_per_epoch or 0
         self.sites, self.reasons = _projectable(model)
         self._wanted = {name: None for name in self.sites} if rank is None else self._ranks_of(rank)
         self.stacked = tensors is not None
         self._matrices = {}
         for name in self._wanted:
             parameter = f"{name}.weight".lstrip(".")
-            weight = tensors[parameter] if self.stacked else model.get_submodule(name).weight
-            self._matrices[name] = _Matrix(parameter, weight, self.sites[name], self.stacked)
+            holder = (lambda given=tensors[parameter]: given) if self.stacked else _reader(model.get_submodule(name))
+            self._matrices[name] = _Matrix(parameter, holder, self.sites[name], self.stacked)
         self._seed, self._generator = seed, None
         self.ranks = {name: [rank] * self._matrices[name].members for name, rank in self._wanted.items() if rank}
 
@@ -101,7 +105,7 @@ class LowRank:
         if self.every is None:
             raise SSHMLError('every="epoch" needs steps_per_epoch=..., the number of batches in an epoch.')
         self.steps += 1
-        if self.steps % self.every == 0:
+        if self.steps % self.every == 0 or (self.per_epoch and self.steps % self.per_epoch == 0):
             self.project()
 
     @torch.no_grad()
@@ -126,9 +130,10 @@ class LowRank:
         self.ranks = found
 
     def factorize(self, absorb_bias=False):
-        """Return a copy of the model that stores the factors, layer by layer at the ranks of now.
+        """Return a copy of the model that stores the factors, at the ranks of the last projection.
 
-        Factors that would store more than the dense matrix stay dense.
+        It is cut to these ranks: exact where no step came after that projection. Factors that would store more than the
+        dense matrix stay dense.
 
         Args:
             absorb_bias: as of `sshml.compress`.
@@ -141,11 +146,12 @@ class LowRank:
                 "the networks are those of fit; use run.with_models([LowRank(m, rank=...).factorize() for m in"
                 " run.models()])."
             )
-        if not self.steps or self.tolerance is not None:
-            self.project()
+        ranks = self.ranks
+        if self.tolerance is not None and not ranks:
+            ranks = {name: self._basis(name, matrix.now(), None)[1] for name, matrix in self._matrices.items()}
         sites = survey(self.model)[0]
         choices = {}
-        for name, (rank,) in self.ranks.items():
+        for name, (rank,) in ranks.items():
             site = sites[name]
             if rank * (site.out_features + site.in_features) < site.out_features * site.in_features:
                 choices[name] = Choice("svd", {"rank": int(rank)})
@@ -154,18 +160,27 @@ class LowRank:
     def state_dict(self):
         """Return what a training that goes on needs: steps, ranks and bases."""
         bases = {name: matrix.kept.clone() for name, matrix in self._matrices.items() if matrix.kept is not None}
-        return {"steps": self.steps, "ranks": dict(self.ranks), "bases": bases}
+        generator = None if self._generator is None else self._generator.get_state()
+        return {"steps": self.steps, "ranks": dict(self.ranks), "bases": bases, "log": list(self.log)} | {
+            "generator": generator
+        }
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` returned."""
-        self.steps, self.ranks = state["steps"], dict(state["ranks"])
+        self.steps, self.ranks, self.log = state["steps"], dict(state["ranks"]), list(state["log"])
+        if state["generator"] is not None:
+            self._generator = torch.Generator()
+            self._generator.set_state(state["generator"])
         for name, basis in state["bases"].items():
             self._matrices[name].kept = basis.clone()
 
     def _ranks_of(self, rank):
         """Return {site: rank} of the layers that are projected, those below full rank."""
         if isinstance(rank, dict):
-            named = {find_layer(self.model, layer) if isinstance(layer, int) else layer: r for layer, r in rank.items()}
+            pairs = [(find_layer(self.model, k) if isinstance(k, int) else k, r) for k, r in rank.items()]
+            named = dict(pairs)
+            if not named or len(named) < len(pairs):
+                raise SSHMLError(f"ranks {rank} name no layer, or one twice; give {{layer: rank}}.")
         else:
             named = {name: rank for name in self.sites}
         for name, value in named.items():
@@ -185,19 +200,23 @@ class LowRank:
         if self.method == "randomized":
             return self._random_basis(matrix, rank, members)
         tall, wide = matrix.shape[-2] > matrix.shape[-1], matrix.double()
-        values, vectors = torch.linalg.eigh(wide.mT @ wide if tall else wide @ wide.mT)
+        if matrix.dtype == torch.float64:  # a Gram matrix would square what rounding leaves
+            vectors, values, _ = torch.linalg.svd(wide, full_matrices=False)
+            values = values.square()
+        else:
+            values, vectors = torch.linalg.eigh(wide.mT @ wide if tall else wide @ wide.mT)
+            values, vectors = values.clamp(min=0).flip(-1), vectors.flip(-1)
         ranks = [rank] * members if rank is not None else self._least_ranks(values)
-        most = max(ranks)
-        u = vectors[..., -most:].flip(-1)
-        if tall:
+        u = vectors[..., : max(ranks)]
+        if tall and matrix.dtype != torch.float64:
             u = torch.linalg.qr(wide @ u)[0]
         return _masked(u, ranks).to(matrix.dtype), ranks
 
     def _least_ranks(self, values):
-        """Return the ranks within the tolerance, of the squares of singular values, ascending."""
-        power = values.clamp(min=0).flip(-1)
-        power = power / power.sum(-1, keepdim=True).clamp(min=1e-300)
-        ranks = (power.cumsum(-1) < 1 - self.tolerance**2).sum(-1) + 1
+        """Return the ranks within the tolerance, of the squares of singular values, descending."""
+        total = values.sum(-1, keepdim=True)
+        rest = total - values.cumsum(-1)
+        ranks = (rest > self.tolerance**2 * total).sum(-1) + 1
         return ranks.clamp(max=values.shape[-1]).reshape(-1).tolist()
 
     def _random_basis(self, matrix, rank, members):
@@ -206,8 +225,10 @@ class LowRank:
         how = {"oversampling": self.oversampling, "power": self.power, "generator": self._generator}
         if rank is not None:
             return randomized_svd(matrix, rank, **how)[0], [rank] * members
-        each = matrix if matrix.ndim == 3 else matrix[None]
-        bases = [randomized_svd(one, tolerance=self.tolerance, **how)[0] for one in each]
+        bases, start = [], self._generator.get_state()
+        for one in matrix if matrix.ndim == 3 else matrix[None]:
+            self._generator.set_state(start)  # every member draws as it does alone
+            bases.append(randomized_svd(one, tolerance=self.tolerance, **how)[0])
         ranks = [basis.shape[1] for basis in bases]
         padded = [nn.functional.pad(basis, (0, max(ranks) - basis.shape[1])) for basis in bases]
         return (torch.stack(padded) if matrix.ndim == 3 else bases[0]), ranks
@@ -217,45 +238,72 @@ class LowRank:
         if hasattr(self.optimizer, "moments"):
             moments = self.optimizer.moments()[matrix.parameter]
         else:
-            state = self.optimizer.state.get(matrix.weight, {})
-            moments = [state[key] for key in ("exp_avg", "momentum_buffer") if state.get(key) is not None]
+            moments = _moments(self.optimizer, matrix)
         v = torch.linalg.qr(kept.mT)[0]
-        for moment in moments:
+        for name, moment in moments.items():
             if self.moments == "reset":
                 moment.zero_()
                 continue
+            if name != "momentum_buffer":
+                raise SSHMLError('moments="project" is for the momentum of SGD; choose "keep" or "reset" here.')
             m = moment.reshape(*u.shape[:-1], kept.shape[-1])
             inside = u @ (u.mT @ m)
             moment.copy_((inside + ((m - inside) @ v) @ v.mT).view(moment.shape))
 
 
+FIRST_MOMENTS = ("exp_avg", "momentum_buffer", "grad_avg")
+OTHERS = ("step", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "exp_inf", "sum", "mu_product")
+"""What optimizers keep beside them: counts, and averages of squares."""
+
+
+def _moments(optimizer, matrix):
+    """Return {name: tensor} of what an optimizer of PyTorch carries on of a weight's gradients."""
+    weight = matrix.read()
+    if not any(weight is p for group in optimizer.param_groups for p in group["params"]):
+        raise SSHMLError(
+            f"{matrix.parameter} is none of the optimizer's parameters; give the optimizer that trains it."
+        )
+    state = {key: value for key, value in optimizer.state.get(weight, {}).items() if value is not None}
+    unknown = set(state) - {*FIRST_MOMENTS, *OTHERS}
+    if unknown or isinstance(optimizer, torch.optim.LBFGS):
+        raise SSHMLError(f'{type(optimizer).__name__} keeps what nobody here knows; leave moments="keep".')
+    return {key: state[key] for key in FIRST_MOMENTS if key in state}
+
+
+def _reader(module):
+    return lambda: module._parameters["weight"]
+
+
 class _Matrix:
     """The weight of a layer as a matrix (out, in), or one of each member, in its own memory where that is possible."""
 
-    def __init__(self, parameter, weight, site, stacked):
-        self.parameter, self.weight, self.members = parameter, weight, len(weight) if stacked else 1
+    def __init__(self, parameter, read, site, stacked):
+        self.parameter, self.read, weight = parameter, read, read()
+        self.members = len(weight) if stacked else 1
         self.shape = (*weight.shape[:1], site.out_features, site.in_features)[0 if stacked else 1 :]
         self.kept, self._address, self._arrays = None, None, None
         self._product = torch.bmm if stacked else torch.mm
 
     def now(self):
         """Return the matrix, of the memory that the weight has now."""
-        if self.weight.data_ptr() != self._address:
-            weight = self.weight.detach()
+        weight = self.read()
+        if weight.data_ptr() != self._address or weight.dtype != self._matrix.dtype:
+            weight = weight.detach()
             self._matrix, self._address = weight.reshape(self.shape), weight.data_ptr()
             self._is_copy = self._matrix.data_ptr() != self._address
             self._turned = not self._matrix.is_contiguous() and self._matrix.mT.is_contiguous()
         elif self._is_copy:
-            self._matrix = self.weight.detach().reshape(self.shape)
+            self._matrix = weight.detach().reshape(self.shape)
         return self._matrix
 
     def iterated_at_once(self):
         """Project on the basis of the last projection after one power iteration, where that is quicker in one piece."""
-        if self._product is not torch.mm or self.shape[0] > SMALL or self.weight.device.type != "cpu":
+        if self._product is not torch.mm or self.shape[0] > SMALL or self.read().device.type != "cpu":
             return False
         from sshml.compression.iteration import iterate  # numba is slow to import
 
         matrix = self.now()
+        self.kept = self.kept.to(matrix.dtype)
         if self._is_copy or not matrix.is_contiguous() or not self.kept.is_contiguous():
             return False
         if self._arrays is None or self._arrays[1] != (matrix.data_ptr(), self.kept.data_ptr()):
@@ -267,7 +315,8 @@ class _Matrix:
 
     def iterated(self):
         """Return the basis of the last projection after one power iteration."""
-        return torch.linalg.qr(self._product(self.now(), self.kept.mT))[0]
+        matrix = self.now()
+        return torch.linalg.qr(self._product(matrix, self.kept.to(matrix.dtype).mT))[0]
 
     def project(self, u):
         """Put U U^T W in the place of W; return U^T W."""
@@ -280,7 +329,8 @@ class _Matrix:
         else:
             self._product(u, self.kept, out=matrix)
         if self._is_copy:
-            self.weight.detach().copy_(matrix.view(self.weight.shape))
+            weight = self.read().detach()
+            weight.copy_(matrix.view(weight.shape))
         return self.kept
 
 
@@ -353,21 +403,30 @@ class FrobeniusDecay:
             raise SSHMLError(f"decay is {decay!r}; expected a number of at least 0.")
         if not hasattr(optimizer, "param_groups"):
             raise SSHMLError("give optimizer=..., whose learning rate the decay follows.")
-        names = [path for path, m in model.named_modules() if hasattr(m, "left") and hasattr(m, "right")]
-        if not names:
-            raise SSHMLError(f"this {type(model).__name__} holds no factors; give one with LowRankLinear layers.")
-        own = tensors if tensors is not None else dict(model.named_parameters())
-        self.decay, self.optimizer = float(decay), optimizer
-        self.factors = [tuple(own[f"{n}.{side}".lstrip(".")].detach() for side in ("left", "right")) for n in names]
+        layers = {path: m for path, m in model.named_modules() if isinstance(m, LowRankLinear)}
+        layers = {path: m for path, m in layers.items() if m.left.requires_grad and m.right.requires_grad}
+        if not layers:
+            raise SSHMLError(
+                f"this {type(model).__name__} holds no factors to train; give one with LowRankLinear layers."
+            )
+        self.decay, self.optimizer, self.layers, self.tensors = float(decay), optimizer, layers, tensors
 
     @torch.no_grad()
     def step(self):
         """Decay once."""
-        rate = self.decay * self.optimizer.param_groups[0]["lr"]
-        for left, right in self.factors:
+        groups = self.optimizer.param_groups
+        for path, layer in self.layers.items():
+            if self.tensors is None:
+                left, right = layer.left, layer.right
+                rates = [g["lr"] for g in groups for p in g["params"] if p is left or p is right]
+                if len(rates) != 2:
+                    raise SSHMLError(f"the factors of {path!r} are not the optimizer's; give the one that trains them.")
+            else:
+                left, right = (self.tensors[f"{path}.{side}".lstrip(".")] for side in ("left", "right"))
+                rates = [groups[0]["lr"]] * 2
             of_left, of_right = left @ (right @ right.mT), (left.mT @ left) @ right
-            left.sub_(of_left, alpha=rate)
-            right.sub_(of_right, alpha=rate)
+            left.sub_(of_left, alpha=self.decay * rates[0])
+            right.sub_(of_right, alpha=self.decay * rates[1])
 
 
 def stable_rank(weight):

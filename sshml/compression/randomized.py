@@ -75,7 +75,10 @@ def _range(weight, columns, power, generator, without=None):
     def reduced(y):
         return y if without is None or not without.shape[1] else y - without @ (without.mT @ y)
 
-    shape, device = (*weight.shape[:-2], weight.shape[-1], columns), generator.device if generator else weight.device
+    shape, device = (
+        (weight.shape[-1], columns),
+        generator.device if generator else weight.device,
+    )  # one for a whole batch
     omega = torch.randn(shape, dtype=weight.dtype, device=device, generator=generator).to(weight.device)
     basis = torch.linalg.qr(reduced(weight @ omega))[0]
     for _ in range(power):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sshml.analysis import compress_run
-from sshml.classifier import TrainingSpec, fit, load_run, save_run
+from sshml.classifier import MLP, TrainingSpec, fit, load_run, save_run
 from sshml.compression import LAYERS
 from sshml.errors import SSHMLError
 
@@ -105,3 +105,18 @@ def test_frozen_format_1():
     assert len(run) == 2
     assert run.model(1)(torch.zeros(1, 6, 6)).shape == (1, 2)
     assert run.history["train_loss"].shape == (2, run.training.epochs)
+
+
+def test_changed_networks_of_known_classes_need_their_factory(tmp_path, dataset):
+    def changed():
+        model = MLP((64, 8, 2))
+        model[2] = torch.nn.Tanh()
+        return model
+
+    for name, network in (("tanh", changed), ("double", lambda: MLP((64, 8, 2)).double())):
+        run = fit(network, dataset.train, dataset.valid, TrainingSpec(epochs=1), 2, "cpu")
+        save_run(run, tmp_path / f"{name}.h5")
+        with pytest.raises(SSHMLError, match="pass factory"):
+            load_run(tmp_path / f"{name}.h5")
+        again = load_run(tmp_path / f"{name}.h5", network)
+        np.testing.assert_array_equal(again.accuracy(dataset.test), run.accuracy(dataset.test))

@@ -1,4 +1,5 @@
 import itertools
+import random
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -503,8 +504,11 @@ def test_watched_splits_are_measured_and_choose_nothing(rng):
     for member in range(2):
         assert run.history["test_accuracy"][member, run.epoch[member] - 1] == pytest.approx(run.accuracy(other)[member])
     assert set(seen[0].history) == {"train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy"}
-    with pytest.raises(SSHMLError, match="cannot name splits"):
-        fit(factory, data, data, seeds=1, watch={"valid": other})
+    for name in ("valid", "train", "a/b", 3):
+        with pytest.raises(SSHMLError, match="cannot name splits"):
+            fit(factory, data, data, seeds=1, watch={name: other})
+    with pytest.raises(SSHMLError, match="watch is a list"):
+        fit(factory, data, data, seeds=1, watch=[other])
 
 
 def test_bf16_trains_in_autocast(rng, device):
@@ -527,3 +531,189 @@ def test_augmentation_is_fresh_and_each_members_own(rng):
     flat = SimpleNamespace(inputs=np.ones((4, 64)), labels=[0, 1, 0, 1])
     with pytest.raises(SSHMLError, match="needs images"):
         fit(factory, flat, flat, training)
+
+
+class Counting(nn.Module):
+    """Something that training changes outside of the state_dict, in three ways."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.how, self.mean = nn.Linear(64, 2), how, torch.zeros(64)
+        if how == "buffer":
+            del self.mean
+            self.register_buffer("mean", torch.zeros(64), persistent=False)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.training:
+            self.mean = 0.5 * self.mean.detach() + 0.5 * x.detach().mean(0) + 1
+        return self.layer(x - self.mean)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("how", ["buffer", "attribute"])
+def test_what_training_changes_outside_of_the_state_dict_is_refused(rng, how, seeds):
+    with pytest.raises(SSHMLError, match="outside of its state_dict"):
+        fit(lambda: Counting(how), toy(rng), toy(rng), TrainingSpec(epochs=2, batch_size=16), seeds, "cpu")
+
+
+class InPlace(nn.Module):
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        self.layer, self.drop = nn.Linear(64, 2), nn.Dropout(dropout)
+
+    def forward(self, x):
+        x -= 1
+        return self.layer(self.drop(x.flatten(1)))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("network", [InPlace, lambda: nn.Sequential(nn.ReLU(inplace=True), *KINDS["dropout"]())])
+def test_networks_that_change_their_inputs_change_no_data(rng, network, seeds):
+    data = toy(rng)
+    data.inputs = data.inputs.astype(np.float32)
+    before = data.inputs.copy()
+    run = fit(network, data, data, TrainingSpec(epochs=3), seeds, "cpu")
+    np.testing.assert_allclose(run.accuracy(data), run.history["valid_accuracy"].max(1))
+    np.testing.assert_array_equal(data.inputs, before)
+
+
+def test_networks_that_share_a_backbone_get_one_each(rng):
+    data, back = toy(rng), nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Dropout(0.1))
+    before = back[1].weight.detach().clone()
+
+    def shared_back():
+        return nn.Sequential(back, nn.Linear(8, 2))
+
+    together, alone = (fit(shared_back, data, data, TrainingSpec(epochs=2), seeds, "cpu") for seeds in ([1, 2], [2]))
+    torch.testing.assert_close(together.weights["0.1.weight"][1], alone.weights["0.1.weight"][0])
+    assert torch.equal(back[1].weight, before)
+    np.testing.assert_allclose(together.accuracy(data), together.history["valid_accuracy"].max(1))
+    one, other = together.models()
+    assert not torch.equal(one[0][1].weight, other[0][1].weight)
+
+
+def test_start_networks_must_be_of_one_kind(rng):
+    nets = [
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 8), act(), nn.Linear(8, 2)) for act in (nn.ReLU, nn.Tanh, nn.ReLU)
+    ]
+    with pytest.raises(SSHMLError, match="outside of its state_dict"):
+        fit(nets, toy(rng), toy(rng), TrainingSpec(epochs=1), 3, "cpu")
+    for wrong in (nets[0], None, 3):
+        with pytest.raises(SSHMLError, match=r"for the factory|do not match"):
+            fit(wrong, toy(rng), toy(rng), seeds=1)
+
+
+class Strided(nn.Module):
+    """A weight that is neither dense in memory nor a transpose."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.head = nn.Parameter(0.1 * torch.randn(8, 128)[:, ::2]), nn.Linear(8, 2)
+        self.drop = nn.Dropout(0.0)
+
+    def forward(self, x):
+        return self.head(self.drop(torch.tanh(x.flatten(1) @ self.weight.mT)))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_weights_that_are_spread_in_memory_are_trained_right(rng, optimizer):
+    data, training = toy(rng), TrainingSpec(epochs=2, batch_size=16, learning_rate=1e-2, optimizer=optimizer)
+    run = fit(Strided, data, data, training, [3], "cpu")
+    with Chance(3):
+        model = Strided()
+    make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer](model.parameters(), lr=1e-2)
+
+    def update(model, x, y, epoch, number):
+        make.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        make.step()
+
+    states = twin(model, data, training, 3, update)
+    torch.testing.assert_close(run.weights["weight"][0], states[run.epoch[0] - 1]["weight"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["noise of numpy", "chance of python", "noise", "batch norm"])
+def test_the_global_states_of_everybody_are_left_alone(rng, name):
+    data = toy(rng)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    run = fit(KINDS[name], data, data, TrainingSpec(epochs=1), 3, "cpu")
+    run.accuracy(data)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+def test_noise_that_begins_later_is_noticed(rng, caplog):
+    class Later(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.calls = nn.Linear(64, 2), 0
+
+        def forward(self, x):
+            self.calls += self.training
+            noise = np.random.standard_normal() if self.training and self.calls > 5 else 0.0  # noqa: NPY002
+            return self.layer(x.flatten(1)) * (1 + noise)
+
+    data = toy(rng)
+    runs = [fit(Later, data, data, TrainingSpec(epochs=2, batch_size=8), seeds, "cpu") for seeds in ([1, 2], [2])]
+    assert "starting again one by one" in caplog.text
+    torch.testing.assert_close(runs[0].weights["layer.weight"][1], runs[1].weights["layer.weight"][0])
+
+
+def test_networks_without_numbers_are_no_result(rng):
+    data = toy(rng)
+    training = TrainingSpec(epochs=1, batch_size=64, learning_rate=1e30, optimizer="sgd")
+    with pytest.raises(SSHMLError, match="validation loss is not finite"):
+        fit(factory, data, data, training, 2, "cpu")
+    run = fit(factory, data, data, TrainingSpec(epochs=1), 1, "cpu")
+    run.weights["1.weight"][0, 0, 0] = float("nan")
+    with pytest.raises(SSHMLError, match="NaN or infinite"):
+        run.predict(data)
+    with pytest.raises(SSHMLError, match="do not take inputs of shape"):
+        fit(factory, data, data, TrainingSpec(epochs=1), 1, "cpu").accuracy(
+            SimpleNamespace(inputs=np.ones((3, 5)), labels=[0] * 3)
+        )
+
+
+def test_numbers_put_in_the_place_of_weights_are_trained_on(rng):
+    """A callback that replaces `data` instead of writing into it."""
+    data = toy(rng)
+
+    def halve(change):
+        def on_step(step, model):
+            for parameter in model.parameters():
+                change(parameter)
+
+        return fit(factory, data, data, TrainingSpec(epochs=2, batch_size=16), 2, "cpu", on_step=on_step)
+
+    def replace(parameter):
+        parameter.data = 0.9 * parameter.data
+
+    runs = [halve(replace), halve(lambda parameter: parameter.data.mul_(0.9))]
+    np.testing.assert_allclose(runs[0].history["train_loss"], runs[1].history["train_loss"], rtol=1e-5)
+    torch.testing.assert_close(runs[0].weights["1.weight"], runs[1].weights["1.weight"])
+
+
+def test_options_without_effect_and_odd_inputs_are_refused(rng):
+    data = toy(rng)
+    with pytest.raises(SSHMLError, match="label_smoothing is of the cross-entropy"):
+        fit(factory, data, data, TrainingSpec(label_smoothing=0.1), 1, loss=lambda x, y, z: y[..., 0])
+    with pytest.raises(SSHMLError, match="no view 'abs'"):
+        fit(factory, data, data, TrainingSpec(view="abs"), 1)
+    for inputs, words in ((data.inputs + 1j, "real numbers"), (np.ma.masked_less(data.inputs, 0), "masked array")):
+        with pytest.raises(SSHMLError, match=words):
+            fit(factory, SimpleNamespace(inputs=inputs, labels=data.labels), data, seeds=1)
+    with pytest.raises(SSHMLError, match="is empty"):
+        fit(factory, SimpleNamespace(inputs=np.ones((0, 8, 8)), labels=np.ones(0, int)), data, seeds=1)
+
+
+class OwnTensor(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 2))
+        self.register_buffer("scale", torch.ones(3))
+
+
+def test_a_sequential_with_tensors_of_its_own(rng):
+    run = fit(OwnTensor, toy(rng), toy(rng), TrainingSpec(epochs=1), 2, "cpu")
+    assert set(run.weights) == {"1.weight", "1.bias", "scale"}
