@@ -26,7 +26,8 @@ class Chance:
         with LOCK:
             outside = self.state()
             torch.default_generator.manual_seed(int(seed))
-            np.random.seed(int(seed) % 2**32)  # noqa: NPY002
+            if "numpy" in outside:
+                np.random.seed(int(seed) % 2**32)  # noqa: NPY002
             random.seed(int(seed))
             if self._cuda:
                 with torch.cuda.device(self._cuda):
@@ -38,22 +39,24 @@ class Chance:
 
     def state(self):
         """Return the state of the global generators as plain arrays."""
-        _, keys, place, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+        found = {"torch": torch.get_rng_state()}
+        numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+        if numpy["bit_generator"] == "MT19937":  # another one was put there by somebody, and stays his
+            own = numpy["state"]
+            rest = np.array([own["pos"], numpy["has_gauss"], numpy["gauss"]])
+            found |= {"numpy": np.asarray(own["key"]).copy(), "numpy_rest": rest}
         version, numbers, gauss_next = random.getstate()
-        found = {
-            "torch": torch.get_rng_state(),
-            "numpy": np.asarray(keys),
-            "numpy_rest": np.array([place, has_gauss, gauss]),
-            "python": np.array(numbers, dtype=np.int64),
-            "python_rest": np.array([version, np.nan if gauss_next is None else gauss_next]),
-        }
+        found["python"] = np.array(numbers, dtype=np.int64)
+        found["python_rest"] = np.array([version, np.nan if gauss_next is None else gauss_next])
         return found | ({"cuda": torch.cuda.get_rng_state(self._cuda)} if self._cuda else {})
 
     def set_state(self, state):
         """Make the global generators what `state` returned."""
         torch.set_rng_state(torch.as_tensor(state["torch"]))
-        place, has_gauss, gauss = np.asarray(state["numpy_rest"]).tolist()
-        np.random.set_state(("MT19937", np.asarray(state["numpy"]), int(place), int(has_gauss), gauss))  # noqa: NPY002
+        if "numpy" in state:
+            place, has_gauss, gauss = np.asarray(state["numpy_rest"]).tolist()
+            keys = np.asarray(state["numpy"])
+            np.random.set_state(("MT19937", keys, int(place), int(has_gauss), gauss))  # noqa: NPY002
         version, gauss_next = np.asarray(state["python_rest"]).tolist()
         numbers = tuple(np.asarray(state["python"]).tolist())
         random.setstate((int(version), numbers, None if gauss_next != gauss_next else gauss_next))

@@ -44,11 +44,10 @@ def stack(members, example=None, training=True):
     """
     first = members[0]
     check_alike(members)
-    plain = is_plain(first)
-    if len(members) == 1:
-        return _stack_sequential(members) if plain else _Alone(first)
-    if plain:
+    if are_plain(members):
         return _stack_sequential(members)
+    if len(members) == 1:
+        return _Alone(first)
     if example is None or any(_has_hooks(member) or _shares(member) for member in members):
         return None
     if any(type(part).get_extra_state is not nn.Module.get_extra_state for part in first.modules()):
@@ -63,8 +62,14 @@ def stack(members, example=None, training=True):
         return None
 
 
-def is_plain(module):
-    """Return whether a network is a Sequential of layers with a batched form, without anything of its own."""
+def are_plain(members):
+    """Return whether networks are of the same layers, all with a batched form, without anything of their own."""
+    return all(map(_is_plain, members)) and len(set(map(repr, members))) == 1
+
+
+def _is_plain(module):
+    if not isinstance(module, nn.Sequential):
+        return False
     sequential = type(module).forward is nn.Sequential.forward and type(module).__call__ is nn.Module.__call__
     own = _has_hooks(module) or _shares(module) or _holds_more(module)
     return sequential and not own and len(module) > 0 and all(_is_batched(layer) for layer in module)
@@ -256,7 +261,8 @@ def _tensor_of(module, name):
 def _stacked(members):
     """Return all members as one module, right or not."""
     first = members[0]
-    if type(first).forward is nn.Sequential.forward and len(first) and not _holds_more(first):
+    sequential = isinstance(first, nn.Sequential) and type(first).forward is nn.Sequential.forward
+    if sequential and len(first) and not _holds_more(first):
         return _stack_sequential(members)
     return _VmapStack(members)
 

@@ -23,7 +23,7 @@ def pick_device(device="auto"):
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise SSHMLError(f"device {device!r} is unknown; choose auto, cpu or cuda.") from None
     if found.type not in ("cpu", "cuda"):
         raise SSHMLError(f"device {device!r} is not supported; choose auto, cpu or cuda.")

@@ -209,7 +209,10 @@ def _one_epoch(state, source, calls, loss, project):
             if loss is None:
                 losses = cross_entropies(logits, labels, training.label_smoothing).mean(1)
             else:
-                losses = loss(x, logits, labels).mean(1)
+                losses = loss(x, logits, labels)
+                if losses.shape != labels.shape:
+                    raise SSHMLError(f"the loss has shape {tuple(losses.shape)}; expected {tuple(labels.shape)}.")
+                losses = losses.mean(1)
             state.steps.zero()
             losses.sum().backward()  # members share no parameter: each gets the gradient of its own loss
         with _named_errors("in a step of the optimizer"):

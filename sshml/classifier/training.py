@@ -4,12 +4,13 @@ import copy
 import dataclasses
 import functools
 import logging
+import numbers
 
 import numpy as np
 import torch
 
 from sshml.classifier.chance import Chance
-from sshml.classifier.ensemble import NotVectorised, check_alike, is_plain, stack, stacked_state, state_of
+from sshml.classifier.ensemble import NotVectorised, are_plain, check_alike, stack, stacked_state, state_of
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.loop import Calls, State, fit_stack
 from sshml.classifier.resume import Checkpoint
@@ -79,7 +80,9 @@ def fit(
         SSHMLError: unusable splits, labels beyond the network's classes, a network that fails or that a run cannot
             keep, a loss that is no longer finite, or a checkpoint of another training.
     """
-    training = training or TrainingSpec()
+    training = TrainingSpec() if training is None else training
+    if not isinstance(training, TrainingSpec):
+        raise SSHMLError(f"training is a {type(training).__name__}; expected a TrainingSpec.")
     seeds, start, factory = _members(factory, seeds)
     device = pick_device(device)
     _check_options(training, loss, checkpoint, project, watch)
@@ -96,13 +99,11 @@ def fit(
     watch = {name: resident(split, training.view, device, dtype) for name, split in (watch or {}).items()}
     initial = _states(members)
     _check_network(members[0], source, {"validation": valid, **watch})
-    for member in members:
+    plain, first = are_plain(members), members[0]
+    for member in members if not plain else ():
         _check_kept(factory, source.example.cpu(), stack([member]))
-    first = members[0]
-    del members
     identity = _identity(first, training, seeds, source, valid, watch, initial) if checkpoint else {}
     kept = Checkpoint(checkpoint, identity)
-    plain = is_plain(first)
 
     def trained(parts):
         calls, found = Calls(on_step, on_epoch, progress, kept, len(parts), training.epochs), []
@@ -111,19 +112,25 @@ def fit(
             state = State(part.to(device), own, training, source.steps, draws, watch)
             how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
             after_step = project and project(first, **how)
+            if project and not hasattr(after_step, "step"):
+                raise SSHMLError(f"project made a {type(after_step).__name__}; expected an object with step().")
             verify = None if plain else functools.partial(_check_kept, factory, source.example)
             found.append(fit_stack(state, source, valid, calls, watch, loss, after_step, verify))
             part.cpu()
         return found
 
     def fresh():
-        again = _built(factory, start, seeds, device)
-        if any(((tensor != initial[name]) & (tensor == tensor)).any() for name, tensor in _states(again).items()):
+        """Return the members anew, what was looked at aside; plain ones are as they were."""
+        again = _built(factory, start, seeds[:1] if plain else seeds, device)
+        pairs = [(tensor, initial[name][: len(again)]) for name, tensor in _states(again).items()]
+        if any(((one != other) & (one == one)).any() for one, other in pairs):
             raise SSHMLError(
                 "the factory made two networks from one seed; let it draw from torch's global generator only."
             )
-        return again
+        return [member.train() for member in members] if plain else again
 
+    if not plain:
+        del members[:]
     together = None if "alone" in kept.state else stack(fresh(), source.example.cpu())
     parts = None
     if together is not None:
@@ -152,6 +159,8 @@ def _check_options(training, loss, checkpoint, project, watch):
     """Raise where options do not go together."""
     if loss is not None and training.label_smoothing:
         raise SSHMLError("label_smoothing is of the cross-entropy, not of a loss of one's own; leave one of them out.")
+    if project is not None and not callable(project):
+        raise SSHMLError("project is called with the network; give functools.partial(LowRank, rank=...).")
     for name, value in (("loss", loss), ("project", project)):
         if value is not None and checkpoint is not None:
             raise SSHMLError(f"a checkpoint cannot tell one {name} from another; leave {name}= or checkpoint= out.")
@@ -202,7 +211,12 @@ def _check_kept(factory, example, stacked):
     for number, logits in enumerate(together):
         with Chance(987654321):
             again = factory().cpu()
-        again.load_state_dict({name: tensor[number].cpu() for name, tensor in stacked_state(stacked).items()})
+        try:
+            again.load_state_dict({name: tensor[number].cpu() for name, tensor in stacked_state(stacked).items()})
+        except RuntimeError as error:
+            raise SSHMLError(
+                f"the network's parameters change in number or shape: {' '.join(str(error).split()):.200}"
+            ) from None
         with Chance(0):
             found = again.eval()(example.cpu().clone())
         if found.shape != logits.shape or not torch.allclose(found, logits, rtol=1e-3, atol=1e-5, equal_nan=True):
@@ -229,7 +243,11 @@ def _copy_of(factory):
 
 def _members(factory, seeds):
     """Return (seeds, modules to start from or None, factory)."""
-    seeds = np.arange(seeds) if np.ndim(seeds) == 0 else np.asarray(seeds)
+    if isinstance(seeds, numbers.Integral) and not isinstance(seeds, bool) and seeds >= 0:
+        seeds = range(seeds)
+    elif not isinstance(seeds, (list, tuple, range, np.ndarray)) or np.ndim(seeds) != 1:
+        raise SSHMLError(f"seeds are {seeds!r:.60}; expected their number or a list of integers of at least 0.")
+    seeds = np.asarray(seeds)
     if len(seeds) == 0:
         raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
     if seeds.dtype.kind not in "iu" or seeds.min() < 0:

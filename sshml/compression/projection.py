@@ -83,6 +83,11 @@ class LowRank:
             raise SSHMLError('a tolerance needs all singular values; choose method "svd" or "randomized".')
         if tolerance is not None and (not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1):
             raise SSHMLError(f"tolerance is {tolerance!r}; expected a number above 0 and below 1.")
+        for name, value in (("oversampling", oversampling), ("power", power), ("seed", seed)):
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
+                raise SSHMLError(f"{name} is {value!r}; expected an integer of at least 0.")
+        if optimizer is not None and not hasattr(optimizer, "param_groups"):
+            raise SSHMLError(f"the optimizer is a {type(optimizer).__name__}; expected one of torch.optim.")
         if moments != "keep" and optimizer is None:
             raise SSHMLError(f'moments="{moments}" needs optimizer=..., whose moments these are.')
         self.model, self.tolerance, self.method, self.moments = model, tolerance, method, moments

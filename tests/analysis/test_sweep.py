@@ -167,7 +167,7 @@ def test_bad_input(run, dataset):
     broken[1].weight.data[0, 0] = torch.nan
     with pytest.raises(SSHMLError, match="NaN"):
         rank_sweep([run.model(), broken], dataset.test)
-    with pytest.raises(SSHMLError, match="do not match"):
+    with pytest.raises(SSHMLError, match="is empty"):
         rank_sweep(run, SimpleNamespace(inputs=np.ones((0, 8, 8)), labels=np.ones(0, int)))
 
 

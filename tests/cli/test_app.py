@@ -10,7 +10,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands]
 
 
 def test_every_command_is_there():
-    known = "generate check info export train compress sweep select entanglement reproduce"
+    known = "generate check info show export train evaluate compress sweep select entanglement reproduce"
     assert sorted(COMMANDS) == sorted(known.split())
 
 
