@@ -56,7 +56,7 @@ def card():
         mock.patch(f"torch.optim.optimizer.{name}", return_value=known, create=True),
         mock.patch("torch.is_autocast_enabled", return_value=False),
         mock.patch("sshml.classifier.training.pick_device", return_value=CARD),
-        mock.patch("sshml.classifier.training._check_kept"),
+        mock.patch("sshml.classifier.training.check_kept"),
         mock.patch("sshml.classifier.run.pick_device", return_value=CARD),
         mock.patch("sshml.analysis.sweep.pick_device", return_value=CARD),
         _Card(),

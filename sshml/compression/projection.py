@@ -40,7 +40,7 @@ class LowRank:
 
     Args:
         model: the network, changed in place; in `fit(..., project=...)` one of its kind.
-        rank: of every layer, or {name or number of a layer: rank}.
+        rank: of every layer, or {name or number of a layer: rank}; a layer whose full rank is no larger stays as it is.
         tolerance: instead: at every projection the least ranks with ||W - W'||_F <= tolerance ||W||_F.
         every: "epoch", or the number of steps between two projections; where `steps_per_epoch` is known, as in `fit`,
             the last step of an epoch is followed by one too.
