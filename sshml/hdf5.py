@@ -12,7 +12,7 @@ except ImportError:
 
 
 @contextlib.contextmanager
-def open_hdf5(path, file_format, version, sealed=False):
+def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
     """Open an HDF5 file for reading after checking that its attributes say `file_format` and a known version.
 
     Args:
@@ -20,6 +20,7 @@ def open_hdf5(path, file_format, version, sealed=False):
         file_format: expected value of the attribute "format".
         version: newest readable "format_version".
         sealed: whether the file must end in a `seal`.
+        sealed_since: version from which on it must.
 
     Raises:
         SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
@@ -31,7 +32,7 @@ def open_hdf5(path, file_format, version, sealed=False):
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     try:
-        _refuse_broken_seal(path, sealed)
+        has_seal = _refuse_broken_seal(path, sealed)
         file = h5py.File(path, "r")
     except OSError as error:
         known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
@@ -48,6 +49,8 @@ def open_hdf5(path, file_format, version, sealed=False):
                     f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
                     " sshml."
                 )
+            if sealed_since is not None and number >= sealed_since and not has_seal:
+                raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
             yield file
     except SSHMLError:
         raise
@@ -76,6 +79,7 @@ def seal(path):
 
 
 def _refuse_broken_seal(path, needed):
+    """Return whether a file ends in a seal; raise where that is broken, or missing though needed."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - len(SEAL) - 4))
@@ -84,10 +88,12 @@ def _refuse_broken_seal(path, needed):
             file.seek(0)
             if crc32(file.read(size - len(end))) != int.from_bytes(end[-4:], "little"):
                 raise SSHMLError(f"{path} is damaged: its bytes differ from their checksum.")
-        elif needed and size:
+            return True
+        if needed and size:
             file.seek(0)
             if file.read(8) == b"\x89HDF\r\n\x1a\n":
                 raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
+    return False
 
 
 def _one_line(error):

@@ -1,4 +1,4 @@
-"""Weights, history and spec of a run in one HDF5 file: format `sshml-run`, version 1 (tree in data/README.md)."""
+"""Weights, history and spec of a run in one HDF5 file: format `sshml-run`, version 2 (tree in data/README.md)."""
 
 import dataclasses
 import functools
@@ -13,9 +13,9 @@ from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import open_hdf5
+from sshml.hdf5 import new_hdf5, open_hdf5, seal
 
-FORMAT, FORMAT_VERSION = "sshml-run", 1
+FORMAT, FORMAT_VERSION, SEALED_SINCE = "sshml-run", 2, 2
 
 
 def save_run(run, path, force=False):
@@ -29,22 +29,26 @@ def save_run(run, path, force=False):
     Raises:
         SSHMLError: the file exists or cannot be written.
     """
-    import h5py
-
     model = run.model()
-    with new_file(path, force) as partial, h5py.File(partial, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["created_by"] = f"sshml {version('sshml')}"
-        file.attrs["network"] = json.dumps(describe(model))
-        file.attrs["training"] = json.dumps(dataclasses.asdict(run.training), sort_keys=True)
-        if run.data is not None:
-            file.attrs["data"] = run.data
-        file["seeds"], file["epoch"] = run.seeds, run.epoch
-        for group in ("weights", "initial", "history"):
-            folder = file.create_group(group)
-            for name, array in getattr(run, group).items():
-                folder[name] = np.asarray(array)
+    with new_file(path, force) as partial:
+        with new_hdf5(partial) as file:
+            _write(run, model, file)
+        seal(partial)
+
+
+def _write(run, model, file):
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["created_by"] = f"sshml {version('sshml')}"
+    file.attrs["network"] = json.dumps(describe(model))
+    file.attrs["training"] = json.dumps(dataclasses.asdict(run.training), sort_keys=True)
+    if run.data is not None:
+        file.attrs["data"] = run.data
+    file["seeds"], file["epoch"] = run.seeds, run.epoch
+    for group in ("weights", "initial", "history"):
+        folder = file.create_group(group)
+        for name, array in getattr(run, group).items():
+            folder[name] = np.asarray(array)
 
 
 def load_run(path, factory=None, layers=None):
@@ -61,7 +65,7 @@ def load_run(path, factory=None, layers=None):
     Raises:
         SSHMLError: not a run file, a damaged one, or a network that needs `factory` or `layers`.
     """
-    with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
+    with open_hdf5(path, FORMAT, FORMAT_VERSION, sealed_since=SEALED_SINCE) as file:
         try:
             network = json.loads(file.attrs["network"])
             training = TrainingSpec(**json.loads(file.attrs["training"]))

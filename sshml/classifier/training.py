@@ -90,7 +90,9 @@ def fit(
         raise SSHMLError("the network has no parameters to train; unfreeze some (requires_grad).")
     dtype = input_type(members[0])
     if dtype == torch.float64 and training.precision != "float32":
-        raise SSHMLError("precision bf16 has no meaning for a network in float64; leave it out, or convert by .float().")
+        raise SSHMLError(
+            "precision bf16 has no meaning for a network in float64; leave it out, or convert by .float()."
+        )
     source, training = source_of(train, training, device, dtype)
     if training.flip_signs and source.example.ndim != 3:
         raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(source.example.shape)}.")

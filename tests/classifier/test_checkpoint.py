@@ -10,6 +10,7 @@ from sshml.analysis import compress_run
 from sshml.classifier import MLP, TrainingSpec, fit, load_run, save_run
 from sshml.compression import LAYERS
 from sshml.errors import SSHMLError
+from sshml.hdf5 import seal
 
 
 def same(a, b):
@@ -89,6 +90,7 @@ def test_damaged_files(run, tmp_path, damage):
     save_run(run, tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         change(file)
+    seal(tmp_path / "run.h5")
     with pytest.raises(SSHMLError, match=words) as caught:
         load_run(tmp_path / "run.h5")
     assert "\n" not in str(caught.value)
@@ -120,3 +122,19 @@ def test_changed_networks_of_known_classes_need_their_factory(tmp_path, dataset)
             load_run(tmp_path / f"{name}.h5")
         again = load_run(tmp_path / f"{name}.h5", network)
         np.testing.assert_array_equal(again.accuracy(dataset.test), run.accuracy(dataset.test))
+
+
+def test_every_flipped_byte_is_noticed(run, tmp_path, rng):
+    path = tmp_path / "run.h5"
+    save_run(run, path)
+    whole = path.read_bytes()
+    for place in (*rng.integers(0, len(whole), 60), 0, len(whole) - 1, len(whole) - 6):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(SSHMLError, match=r"damaged|not an HDF5"):
+            load_run(path)
+    for size in (0, 10, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:size])
+        with pytest.raises(SSHMLError, match=r"damaged|truncated|HDF5|cannot be read"):
+            load_run(path)
