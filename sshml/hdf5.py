@@ -1,6 +1,7 @@
 """HDF5 files that say what they are, and checksums that say whether they still are."""
 
 import contextlib
+import re
 from pathlib import Path
 
 from sshml.errors import SSHMLError
@@ -56,6 +57,56 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
         raise
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:  # what h5py makes of lost bytes
         raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
+
+
+SHARD = re.compile(r"[^/\\]+[.-]shards/[^/\\]+\.h5")
+"""Names of shards, beside the file that shows them."""
+
+MOST_PACKED = 1100
+"""Times that a filter can make bytes fewer; deflate 1032."""
+
+
+def refuse_foreign(file, path, shards=False):
+    """Raise where a file leads to others, or declares more than it holds.
+
+    Links to other files, storage outside and virtual datasets would show what lies elsewhere; declared sizes are what
+    reading allocates.
+
+    Args:
+        file: the open HDF5 file.
+        path: its path, for the message.
+        shards: whether virtual datasets may show files of a folder beside it, NAME.shards or NAME-shards.
+
+    Raises:
+        SSHMLError: the first such object, with its path inside the file.
+    """
+    import h5py
+
+    def visit(group, where, depth=0):
+        for name in group:
+            inside = f"{where}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink) or depth > 50:
+                raise SSHMLError(f"{path}: {inside} is a link to elsewhere; sshml writes none and follows none.")
+            found = group[name]
+            if isinstance(found, h5py.Group):
+                visit(found, inside, depth + 1)
+            elif isinstance(found, h5py.Dataset):
+                _refuse_foreign_data(found, f"{path}: {inside}", shards)
+
+    visit(file, "")
+
+
+def _refuse_foreign_data(found, where, shards):
+    if found.external:
+        raise SSHMLError(f"{where} is stored in another file; sshml writes no such data and reads none.")
+    if found.is_virtual:
+        for source in found.virtual_sources():
+            if not shards or not SHARD.fullmatch(source.file_name):
+                raise SSHMLError(f"{where} shows data of {source.file_name!r:.200}, which is none of its own shards.")
+        return
+    stored, packed = found.id.get_storage_size(), found.id.get_create_plist().get_nfilters()
+    if found.nbytes > stored * (MOST_PACKED if packed else 1):
+        raise SSHMLError(f"{where} declares {found.nbytes} bytes and holds {stored}; the file is damaged or forged.")
 
 
 def new_hdf5(path):

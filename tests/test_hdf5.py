@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32, new_hdf5, open_hdf5, seal
+from sshml.hdf5 import crc32, new_hdf5, open_hdf5, refuse_foreign, seal
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,69 @@ def test_without_isal_zlib_serves(monkeypatch):
     finally:
         monkeypatch.undo()
         importlib.reload(sshml.hdf5)
+
+
+def external_link(file, other):
+    file["group/x"] = h5py.ExternalLink(str(other), "secret")
+
+
+def soft_link(file, other):
+    file["x"] = h5py.SoftLink("/y")
+
+
+def external_storage(file, other):
+    file.create_dataset("x", (4,), "u1", external=[(str(other), 0, 4)])
+
+
+def virtual(name):
+    def make(file, other):
+        layout = h5py.VirtualLayout((4,), "f8")
+        layout[:] = h5py.VirtualSource(name or str(other), "secret", (4,))
+        file.create_virtual_dataset("x", layout)
+
+    return make
+
+
+def declared(file, other):
+    file.create_dataset("x", (10**9,), "f4", chunks=(1000,))
+
+
+def packed(file, other):
+    file.create_dataset("x", (10**9,), "f4", chunks=(1000,), compression="gzip")
+
+
+HOSTILE = {
+    "external link": external_link,
+    "soft link": soft_link,
+    "external storage": external_storage,
+    "virtual, absolute": virtual(None),
+    "virtual, above": virtual("../other.h5"),
+    "virtual, beside": virtual("other.h5"),
+    "virtual, another folder": virtual("private/other.h5"),
+    "virtual, above the shards": virtual("a.shards/../other.h5"),
+    "declared": declared,
+    "packed": packed,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_leads_elsewhere_or_declares_too_much_is_refused(tmp_path, name):
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["secret"] = np.arange(4.0)
+    with new_hdf5(tmp_path / "a.h5") as file:
+        file["fine"] = np.arange(5)
+        HOSTILE[name](file, other)
+    with h5py.File(tmp_path / "a.h5") as file, pytest.raises(SSHMLError, match=r"a\.h5: /(group/)?x "):
+        refuse_foreign(file, tmp_path / "a.h5", shards=True)
+
+
+def test_what_is_ones_own_is_fine(tmp_path):
+    with new_hdf5(tmp_path / "a.h5") as file:
+        file["x"], file["group/empty"], file["text"] = np.arange(5), np.zeros((0, 3)), "some text"
+        file.create_dataset("zip", data=np.zeros(10**6), compression="gzip")
+        virtual("a.shards/part-0.h5")(file.create_group("shown"), None)
+    with h5py.File(tmp_path / "a.h5") as file:
+        refuse_foreign(file, tmp_path / "a.h5", shards=True)
+        with pytest.raises(SSHMLError, match="none of its own shards"):
+            refuse_foreign(file, tmp_path / "a.h5")

@@ -13,7 +13,7 @@ from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import new_hdf5, open_hdf5, seal
+from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
 FORMAT, FORMAT_VERSION, SEALED_SINCE = "sshml-run", 2, 2
 
@@ -66,6 +66,7 @@ def load_run(path, factory=None, layers=None):
         SSHMLError: not a run file, a damaged one, or a network that needs `factory` or `layers`.
     """
     with open_hdf5(path, FORMAT, FORMAT_VERSION, sealed_since=SEALED_SINCE) as file:
+        refuse_foreign(file, path)
         try:
             network = json.loads(file.attrs["network"])
             training = TrainingSpec(**json.loads(file.attrs["training"]))

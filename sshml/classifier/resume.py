@@ -14,7 +14,7 @@ import torch
 
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import new_hdf5, open_hdf5, seal
+from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
 FORMAT, FORMAT_VERSION = "sshml-checkpoint", 2
 
@@ -38,6 +38,7 @@ class Checkpoint:
         self.state, self.saved = {"parts": {}}, time.monotonic()
         if self.path is not None and self.path.exists():
             with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
+                refuse_foreign(file, self.path)
                 found = json.loads(file.attrs["identity"])
                 state = _read(file["state"])
             if found != self.identity:

@@ -16,7 +16,7 @@ from sshml.compression.model import LAYERS
 from sshml.compression.modules import copied, leaves_chance_alone
 from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
-from sshml.hdf5 import crc32, new_hdf5, open_hdf5, seal
+from sshml.hdf5 import crc32, new_hdf5, open_hdf5, refuse_foreign, seal
 
 FORMAT, FORMAT_VERSION = "sshml-model", 1
 
@@ -192,6 +192,7 @@ def _checksum(state, text):
 
 def _read_hdf5(path):
     with open_hdf5(path, FORMAT, FORMAT_VERSION, sealed=True) as file:
+        refuse_foreign(file, path)
         try:
             about = json.loads(file.attrs["model"])
             state = {}

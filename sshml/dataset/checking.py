@@ -7,7 +7,7 @@ from sshml.dataset.layout import FORMAT, FORMAT_VERSION
 from sshml.dataset.shards import SHARD_FORMAT, Shard
 from sshml.dataset.store import open_dataset, shards_of
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32, open_hdf5
+from sshml.hdf5 import crc32, open_hdf5, refuse_foreign
 
 TOLERANCE = 1e-5
 """Largest rounding error of float32 states and energies, relative to the largest hopping, that `check` accepts."""
@@ -64,6 +64,7 @@ def _read_shard(dataset, name):
     """Return (split, first sample, number of samples, path, checksums) of a shard after checking its attributes."""
     path = dataset.path.parent / name
     with open_hdf5(path, SHARD_FORMAT, FORMAT_VERSION) as file:
+        refuse_foreign(file, path)
         try:
             shard = Shard(str(file.attrs["split"]), int(file.attrs["first"]), int(file.attrs["count"]))
             same = file.attrs["spec"] == dataset.spec.to_json()

@@ -13,7 +13,7 @@ from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import new_hdf5, open_hdf5, seal
+from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
 SHARD_FORMAT = "sshml-shard"
 
@@ -95,6 +95,7 @@ def is_complete(path, layout, shard):
         return False
     try:
         with open_hdf5(path, SHARD_FORMAT, FORMAT_VERSION) as file:
+            refuse_foreign(file, path)
             attributes = dict(file.attrs)
             here = set(file)
     except (SSHMLError, OSError, RuntimeError, KeyError):

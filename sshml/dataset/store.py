@@ -11,7 +11,7 @@ from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32, open_hdf5, read_attribute
+from sshml.hdf5 import crc32, open_hdf5, read_attribute, refuse_foreign
 
 VIEWS = ("states", "abs", "density", "projector")
 
@@ -210,6 +210,7 @@ def open_dataset(path):
     """
     path = Path(path).absolute()
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
+        refuse_foreign(file, path, shards=True)
         spec = _read_spec(file, path)
         recipe = bool(read_attribute(file, "recipe"))
         for split in SPLITS:
