@@ -19,6 +19,10 @@ DEGENERATE = 1e-11
 
 SOLVERS = ("auto", "kernels", "svd")
 
+SMALL = 1e-3
+"""Levels under this fraction of the largest lose more than three digits to LAPACK, whose errors are as large as that of
+the largest; the kernels find them to their own relative accuracy."""
+
 KERNEL_BATCH = 64
 """Chains from which on "auto" takes the kernels, which work on as many at a time."""
 
@@ -38,7 +42,9 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
       above zero follows from sign(det X det Y) = sign(det h), with det h = prod v on an open chain and
       prod v - (-1)^M prod w on a ring; an exact zero counts as the limit from positive hoppings.
 
-    Energies and states do not depend on the other chains of the batch; between the solvers they differ in rounding.
+    Energies and states do not depend on the other chains of the batch, up to rounding: where the smallest level of an
+    open chain is under 1e-3 of the largest, "auto" takes the kernels for any number of chains, which find it to its own
+    relative accuracy.
 
     Args:
         v: intracell hoppings, shape (..., M), M >= 1.
@@ -48,7 +54,7 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
         j4: the same for the bonds B_m-A_{m+2}.
         dtype: of the states, float64 or float32; all is computed in float64.
         solver: "svd" (batched LAPACK), "kernels" (compiled; open chains without j3 and j4, the others by LAPACK), or
-            "auto", the kernels for 64 open chains or more.
+            "auto", the kernels for 64 open chains or more, and for those with small levels.
 
     Returns:
         (energies, states): float64 array of shape (..., level), ascending, and array of `dtype`, shape
@@ -81,8 +87,10 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
         _by_lapack(flat, boundary, energies, states, _by_kernels(*flat, energies, states, everything, fresh=True))
     else:
         unresolved = _by_lapack(flat, boundary, energies, states, everything)
-        if bidiagonal and solver == "auto" and unresolved.any():
-            _by_kernels(*flat, energies, states, unresolved, fresh=False)
+        if bidiagonal and solver == "auto":
+            small = energies[:, cells] <= SMALL * energies[:, -1]
+            if (unresolved | small).any():
+                _by_kernels(*flat, energies, states, unresolved | small, fresh=False)
     return energies.reshape(*batch, 2 * cells), states.reshape(*batch, 2 * cells, 2 * cells)
 
 

@@ -178,3 +178,45 @@ def test_order_of_the_mid_gap_pair_on_a_ring_where_w_wins(cells, signs):
     x, y = states[cells, 0::2], states[cells, 1::2]
     assert 0 < energies[cells] < 1e-11
     assert x @ block(v, w, "periodic") @ y > 1e-15
+
+
+def exact_smallest(v, w):
+    """The smallest singular value of the bidiagonal h, by Sturm counts in arithmetic of 80 digits."""
+    import mpmath
+
+    with mpmath.workdps(80):
+        v, w = ([mpmath.mpf(float(x)) for x in side] for side in (v, w))
+        diagonal = [v[0] ** 2] + [v[m] ** 2 + w[m - 1] ** 2 for m in range(1, len(v))]
+        off = [(v[m] * w[m]) ** 2 for m in range(len(w))]
+
+        def below(x):
+            count, pivot = 0, diagonal[0] - x
+            for m in range(len(v)):
+                count += pivot < 0
+                if m < len(w):
+                    pivot = diagonal[m + 1] - x - off[m] / (pivot or mpmath.mpf(10) ** -200)
+            return count
+
+        low, high = mpmath.mpf(10) ** -150, mpmath.mpf(10)
+        for _ in range(160):  # in the logarithm first
+            middle = mpmath.sqrt(low * high)
+            low, high = (low, middle) if below(middle) else (middle, high)
+        return float(mpmath.sqrt(low))
+
+
+@pytest.mark.parametrize("disorder", [0.0, 0.3])
+@pytest.mark.parametrize("cells", [16, 40, 100])
+def test_one_chain_is_as_exact_as_many(rng, cells, disorder):
+    """Splittings down to 1e-31, against 80 digits, alone, in a few and among 64."""
+    v = 0.5 * (1 + disorder * rng.uniform(-1, 1, (70, cells)))
+    w = 1 + disorder * rng.uniform(-1, 1, (70, cells - 1))
+    expected = [exact_smallest(v[chain], w[chain]) for chain in (0, 1, 69)]
+    for count in (1, 3, 70):
+        for chain, exact in zip((0, 1, 69), expected, strict=True):
+            chosen = slice(chain, chain + 1) if count == 1 else slice(max(0, chain - count + 1), chain + count)
+            place = chain - chosen.start
+            energies, states = eigenstates(v[chosen], w[chosen])
+            assert energies[place, cells] == pytest.approx(exact, rel=1e-12, abs=0)
+            assert energies[place, cells - 1] == -energies[place, cells]
+            gram = states[place] @ states[place].T
+            assert np.abs(gram - np.eye(2 * cells)).max() < 1e-10
