@@ -56,7 +56,7 @@ def outcomes(tasks, where, report=None):
 def where(request):
     if request.param == "cluster":
         distributed = pytest.importorskip("distributed")
-        options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+        options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
         with distributed.LocalCluster(**options) as cluster, pool(scheduler=cluster.scheduler_address) as found:
             yield found
     else:

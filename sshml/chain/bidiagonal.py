@@ -18,8 +18,9 @@ from sshml.lanes import JIT, LANES
 V, W, Q, E, RATIO, STATIONARY, VECTOR, ROWS = range(8)
 """Rows of `work[cell]`: v, w, v^2, w^2; L+ of the factorisation from above, its s (then U of the one from below)."""
 
-SHIFT, S, T, LEAST, TWIST, NORM, FIRST, LAST, LANE_ROWS = range(9)
-"""Rows of `lane`: lambda; two terms of recurrences; least |gamma| and its cell; norm; signs of the end components."""
+SHIFT, S, T, LEAST, TWIST, NORM, FIRST, LAST, X_PROBE, Y_PROBE, X_SUM, Y_SUM, LANE_ROWS = range(13)
+"""Rows of `lane`: lambda; two terms of recurrences; least |gamma| and its cell; norm; signs of the end components;
+x . r and y . r of a level, and the sums of their squares over the levels."""
 
 STEP = 8
 """Cells per step of the Sturm count, after which the two terms are scaled back."""
@@ -42,6 +43,10 @@ SMALLEST, LARGEST = 1e-300, 4.001
 
 CERTIFICATE = 1e-11
 """Largest residual, in units of the largest hopping, of a certified chain."""
+
+COMPLETE = 1e-12
+"""Largest | sum_levels (x . r)^2 - r . r | / r . r of a certified chain, for one vector r and its x, and its y: levels
+that are not orthogonal to each other, near or far, leave some of r out and count some of it twice."""
 
 
 @njit(**JIT)
@@ -98,14 +103,28 @@ def _solve_block(v, w, energies, states, certified, first):
         _certify(one, two, lane, cells, level, past, sigmas, good)
         for at in range(used):
             _write(one, two, cells, level, sigmas[level, at] * scale[at], energies[first + at], states[first + at], at)
+    whole = 0.0
+    for i in range(cells):
+        whole += _probe(i) ** 2
     for at in range(used):
-        certified[first + at] = good[at]
+        missing = max(abs(lane[X_SUM, at] - whole), abs(lane[Y_SUM, at] - whole))
+        certified[first + at] = good[at] and missing <= COMPLETE * whole  # False for NaN
         if lost[at]:  # prod sigma = prod v
             log = 0.0
             for i in range(cells):
                 log += np.log(one[i, V, at]) - (np.log(sigmas[i, at]) if i else 0.0)
             energies[first + at, cells] = np.exp(log) * scale[at]
             energies[first + at, cells - 1] = -energies[first + at, cells]
+
+
+@njit(**JIT)
+def _probe(i):
+    """Return the component r_i of the vector that every basis must make up: signs and sizes without a pattern.
+
+    The sizes differ from cell to cell, so that states on single cells, one of them twice, are noticed too.
+    """
+    size = 1.0 + (0.6180339887498949 * (i + 1)) % 1.0
+    return size if (i * 2654435761 >> 16) & 1 else -size
 
 
 @njit(**JIT)
@@ -279,9 +298,12 @@ def _separate(one, two, cells, level, past, sigmas, good, at):
 
 @njit(**JIT)
 def _certify(one, two, lane, cells, level, past, sigmas, good):
-    """Check h y = sigma x, h^T x = sigma y and the overlaps with the level before; keep x and y for the next one."""
+    """Check h y = sigma x, h^T x = sigma y and the overlaps with the level before; keep x and y for the next one.
+
+    The overlaps of all levels are checked at the end, by what each makes up of the probe r.
+    """
     for at in range(LANES):
-        lane[S, at] = lane[T, at] = lane[LEAST, at] = 0.0
+        lane[S, at] = lane[T, at] = lane[LEAST, at] = lane[X_PROBE, at] = lane[Y_PROBE, at] = 0.0
     now, before, sigma = past[level % PAST], past[(level - 1) % PAST], sigmas[level]
     for i in range(cells):
         row, following, mirror = one[i], one[min(i + 1, cells - 1)], two[cells - 1 - i]
@@ -293,10 +315,13 @@ def _certify(one, two, lane, cells, level, past, sigmas, good):
         for at in range(LANES):
             r = row[V, at] * row[VECTOR, at] + row[W, at] * following[VECTOR, at] - sigma[at] * mirror[VECTOR, at]
             lane[LEAST, at] = max(lane[LEAST, at], abs(r))
-        x, y, x_before, y_before = one[i], two[i], before[0, i], before[1, i]
+        x, y, x_before, y_before, r = one[i], two[i], before[0, i], before[1, i], _probe(i)
         for at in range(LANES):
             lane[S, at] += x[VECTOR, at] * x_before[at]
             lane[T, at] += y[VECTOR, at] * y_before[at]
+        for at in range(LANES):
+            lane[X_PROBE, at] += x[VECTOR, at] * r
+            lane[Y_PROBE, at] += y[VECTOR, at] * r
         x_now, y_now = now[0, i], now[1, i]
         for at in range(LANES):
             x_now[at] = x[VECTOR, at]
@@ -305,6 +330,8 @@ def _certify(one, two, lane, cells, level, past, sigmas, good):
     for at in range(LANES):
         worst = max(lane[LEAST, at], max(abs(lane[S, at]), abs(lane[T, at])))
         good[at] &= worst <= CERTIFICATE  # False for NaN
+        lane[X_SUM, at] += lane[X_PROBE, at] ** 2
+        lane[Y_SUM, at] += lane[Y_PROBE, at] ** 2
 
 
 @njit(**JIT)

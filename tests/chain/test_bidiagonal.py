@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.chain import eigenstates, fix_gauge, hamiltonian
-from sshml.chain.bidiagonal import solve
+from sshml.chain.bidiagonal import COMPLETE, _probe, solve
 from sshml.errors import SSHMLError
 
 HARD = {
@@ -114,3 +114,25 @@ def test_float32_output(rng):
 def test_bad_options(option):
     with pytest.raises(SSHMLError, match=r"choose (one of|float64)"):
         eigenstates([1.0, 2.0], [1.0], **option)
+
+
+@pytest.mark.parametrize(("cells", "decades", "chains"), [(128, 12, 256), (128, 10, 128), (256, 12, 64), (64, 100, 64)])
+def test_states_of_hoppings_over_many_decades_are_orthogonal(cells, decades, chains):
+    """What the kernel certifies is orthogonal among all levels, far ones too; the rest goes to LAPACK."""
+    rng = np.random.default_rng(5)
+    v = 10.0 ** rng.uniform(-decades, decades, (chains, cells))
+    w = 10.0 ** rng.uniform(-decades, decades, (chains, cells - 1))
+    states = eigenstates(v, w)[1]
+    gram = np.abs(states @ np.swapaxes(states, 1, 2) - np.eye(2 * cells)).max(axis=(1, 2))
+    assert gram.max() < 1e-9
+
+
+def test_a_level_that_is_there_twice_is_no_certificate():
+    """The probe r tells a basis from one in which a state on one cell stands for two."""
+    r = np.array([_probe(i) for i in range(600)])
+    assert 0.3 < (r > 0).mean() < 0.7
+    squares = np.sort(r**2)
+    assert np.diff(squares).min() > 1e-6
+    missing = abs(squares[:, None] - squares).max() / (r**2).sum()
+    assert missing > COMPLETE
+    assert np.diff(squares).min() / (r**2).sum() > 1e3 * COMPLETE

@@ -342,7 +342,7 @@ class TestCluster:
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(tmp_path / "d"),
         ) as cluster:
 

@@ -395,7 +395,7 @@ def test_a_dask_worker_that_dies_loses_nothing(file, tmp_path):
     distributed = pytest.importorskip("distributed")
     settings = {"seconds": 0.2}
     run(file, tmp_path / "calm", settings)
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, local_directory=str(tmp_path / "dask")) as cluster:
         plan, killed = Plan([file], tmp_path / "out", changes=settings), []
 
