@@ -12,6 +12,12 @@ class GapClosedError(SSHMLError):
     """Refuse to label a chain whose gap is closed, where the winding number is undefined."""
 
 
+def is_out_of_memory(error):
+    """Return whether an error says that memory, of the machine or of a card, does not suffice."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
 def one_line(error):
     """Return an error as a line; with its kind, file and line where it is none that a user can mend."""
     text = " ".join(str(error).split())

@@ -3,6 +3,7 @@
 import copy
 import functools
 import numbers
+import os
 
 import numpy as np
 import torch
@@ -59,7 +60,23 @@ def built(factory, start, seeds, device):
         if not isinstance(model, torch.nn.Module):
             raise SSHMLError(f"got a {type(model).__name__} for a network; expected an nn.Module.")
         members.append(model.cpu().train())
+        if number == 0:
+            _check_memory(model, len(seeds))
     return members
+
+
+COPIES = 6
+"""Times that a network is in memory while it is trained: weights, gradients, moments, the best and the first ones."""
+
+
+def _check_memory(model, count):
+    """Raise where so many networks are more than the machine's memory holds."""
+    needed = COPIES * count * sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    if hasattr(os, "sysconf") and needed > (there := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+        raise SSHMLError(
+            f"{count} networks need about {needed / 2**30:.0f} GiB while they are trained and this machine has"
+            f" {there / 2**30:.0f}; train fewer at a time."
+        )
 
 
 def _copied(model):

@@ -8,7 +8,7 @@ import typer
 
 from sshml.cli import data, models, networks, papers, weights  # noqa: F401  (they add their commands)
 from sshml.cli.app import app
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, is_out_of_memory
 
 UsageError = typer.BadParameter.__base__
 
@@ -25,6 +25,11 @@ def main():
         print(f"sshml: {' '.join(message.split())}", file=sys.stderr, flush=True)
         if isinstance(error.__cause__, (OSError, RuntimeError)):
             os._exit(2)  # after a failed write HDF5 tries again at exit, and crashes
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"sshml: not enough memory: {' '.join(str(error).split()):.200}", file=sys.stderr, flush=True)
         sys.exit(2)
     if code == 130:  # typer's code for Ctrl-C
         print("sshml: interrupted; no unfinished file is left.", file=sys.stderr)

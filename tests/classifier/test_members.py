@@ -62,3 +62,8 @@ def test_building_leaves_the_global_state():
         before = torch.get_rng_state()
         built(factory, None, np.arange(3), "cpu")
         assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_more_networks_than_memory_holds_are_refused():
+    with pytest.raises(SSHMLError, match="train fewer at a time"):
+        built(factory, None, range(10**10), "cpu")

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from sshml.cli import app
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands]
@@ -50,3 +52,16 @@ def test_options_of_generate_are_the_fields_of_the_spec():
     for name, field in DatasetSpec.__dataclass_fields__.items():
         default = options[name].default
         assert DatasetSpec(cells=8, **{name: default} if name != "cells" else {}) == DatasetSpec(cells=8), field
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("generate", "x.h5", "--v", "0:1:1000000000000"), ("train", "chains.h5", "x.h5", "--hidden", "1000000000")],
+)
+def test_too_little_memory_is_one_line(call, folder, tmp_path, arguments):
+    arguments = [str(tmp_path / "x.h5") if word == "x.h5" else word for word in arguments]
+    code, _, err = call(folder, *arguments)
+    assert code == 2
+    assert "\n" not in err.strip()
+    assert "not enough memory" in err or "GiB" in err
+    assert not (tmp_path / "x.h5").exists()
