@@ -4,6 +4,7 @@ import contextlib
 
 import torch
 from torch import nn
+from torch.optim.adam import adam
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sshml.classifier.ensemble import by_member, stacked_parameters, stacked_state
@@ -33,6 +34,8 @@ class Steps:
             kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
             self.optimizer = kind(own, lr=rate, weight_decay=decay, fused=fused)
 
+        self._is_adam, self._state = training.optimizer == "adam" and fused, None
+
     def zero(self):
         """Forget the gradients."""
         for parameter in self.parameters.values():
@@ -53,8 +56,31 @@ class Steps:
         rate = self.training.rate(epoch + step / self.per_epoch, 1 / self.per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        if not self._adam_at_once(rate):
+            self.optimizer.step()
         self.done += 1
+
+    def _adam_at_once(self, rate):
+        """Make a step of fused Adam by its function: looking for the state anew costs 4 % of a small step."""
+        views = list(self._views.values())
+        grads = [view.grad for view in views]
+        if self._state is None:
+            ready = self._is_adam and all(view in self.optimizer.state for view in views)
+            if not ready:
+                return False
+            states = [self.optimizer.state[view] for view in views]
+            self._state = [[state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")]
+        if any(grad is None for grad in grads):
+            return False
+        means, squares, steps = self._state
+        group = self.optimizer.param_groups[0]
+        beta1, beta2 = group["betas"]
+        with torch.no_grad():
+            adam(
+                views, grads, means, squares, [], steps, fused=True, amsgrad=False, beta1=beta1, beta2=beta2, lr=rate,
+                weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
+            )  # fmt: skip
+        return True
 
     @property
     def param_groups(self):
@@ -88,7 +114,7 @@ class Steps:
             for number, state in tree["moments"].items()
         }
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        self.done = int(tree["done"])
+        self.done, self._state = int(tree["done"]), None
 
     @torch.no_grad()
     def _clip(self):

@@ -65,3 +65,24 @@ def test_an_average_is_shown_for_a_while_only():
             torch.testing.assert_close(parameter.detach(), start[name] + 0.9)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.detach(), start[name] + 1)
+
+
+@pytest.mark.parametrize("frozen_later", [False, True])
+def test_adam_at_once_is_the_optimizers_own_step(frozen_later):
+    """The function alone gives the bytes of `Adam.step`, which is called where a gradient is missing."""
+    training = TrainingSpec(learning_rate=0.01, weight_decay=0.1, schedule="cosine", epochs=3)
+    models = [stacked(), stacked()]
+    one, other = (Steps(model, training, 2) for model in models)
+    other._is_adam = False
+    for number in range(5):
+        torch.manual_seed(number)
+        x = torch.rand(2, 4, 6)
+        for steps, model in ((one, models[0]), (other, models[1])):
+            steps.zero()
+            model(x).square().sum().backward()
+            if frozen_later and number == 3:
+                model[1].bias.grad = None
+            steps.step()
+    assert one._state is not None
+    for mine, theirs in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(mine, theirs)
