@@ -82,12 +82,10 @@ class TrainingSpec:
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise SSHMLError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}.")
-        augment = (self.augment,) if isinstance(self.augment, str) else tuple(self.augment)
-        object.__setattr__(self, "augment", augment)
-        if not set(augment) <= set(AUGMENTATIONS):
-            raise SSHMLError(f"augment is {augment}; choose among {', '.join(AUGMENTATIONS)}.")
-        if isinstance(self.augment, str) is False and not all(isinstance(name, str) for name in augment):
-            raise SSHMLError(f"augment is {augment}; choose among {', '.join(AUGMENTATIONS)}.")
+        augment = (self.augment,) if isinstance(self.augment, str) else self.augment
+        if not isinstance(augment, (tuple, list)) or any(name not in AUGMENTATIONS for name in augment):
+            raise SSHMLError(f"augment is {augment!r:.60}; choose among {', '.join(AUGMENTATIONS)}.")
+        object.__setattr__(self, "augment", tuple(augment))
         if self.flip_signs and self.view not in (None, "states"):
             raise SSHMLError(f"flip_signs has no meaning for the view {self.view!r}; use it with the view 'states'.")
         self._check_used()

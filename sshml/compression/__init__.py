@@ -4,6 +4,7 @@ from sshml.compression import orders
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.budget import choose_bonds, keep_accuracy
 from sshml.compression.convolution import CompressedConv
+from sshml.compression.decay import FrobeniusDecay, stable_rank
 from sshml.compression.exporting import export_model, to_torch
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.lowrank import LowRankLinear, truncated_svd
@@ -13,7 +14,7 @@ from sshml.compression.mpo import MPOLinear, tensorised
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.planner import Front, front, plan
 from sshml.compression.products import product
-from sshml.compression.projection import FrobeniusDecay, LowRank, stable_rank
+from sshml.compression.projection import LowRank
 from sshml.compression.pruning import MaskedLinear, index_dtype, largest_weights
 from sshml.compression.randomized import randomized_svd
 from sshml.compression.reading import read_module

@@ -19,7 +19,7 @@ from sshml.compression import Choice, Plan, compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import Training, train
+from sshml.experiments.image_nets import Training, accuracy_of, ranks_of, train
 from sshml.experiments.poster.measurements import FILE, chains
 from sshml.plotting import COLORS, new_figure, plot_points
 
@@ -86,8 +86,8 @@ def measure(where, name, rule, shares, networks, valid, chains=None):
         for share, small in _cut(model, rule, shares, seen):
             used = n_bytes(small) / n_bytes(model)
             row = {"network": name, "rule": rule, "share": share, "seed": seed, "used": f"{used:.5g}"}
-            row |= {"dense": f"{before[seed]:.5g}", "accuracy": f"{_accuracy(small, test):.5g}"}
-            rows.append(row | {"ranks": " ".join(_ranks(small))})
+            row |= {"dense": f"{before[seed]:.5g}", "accuracy": f"{accuracy_of(small, test):.5g}"}
+            rows.append(row | {"ranks": " ".join(ranks_of(small))})
     return {"rules": rows}
 
 
@@ -98,24 +98,12 @@ def tune(where, name, share, networks, valid, chains=None):
     rows = []
     for seed, model in enumerate(run.models()):
         small = compress(model, share=share, data=seen)
-        row = {"network": name, "share": share, "seed": seed, "cut": f"{_accuracy(small, test):.5g}"}
+        row = {"network": name, "share": share, "seed": seed, "cut": f"{accuracy_of(small, test):.5g}"}
         for column, teacher in (("tuned", None), ("distilled", model)):
             found = finetune(small, seen, kept, teacher=teacher, seed=seed, device=where.device)
-            row[column] = f"{_accuracy(found, test):.5g}"
+            row[column] = f"{accuracy_of(found, test):.5g}"
         rows.append(row)
     return {"tuned": rows}
-
-
-@torch.no_grad()
-def _accuracy(model, data):
-    inputs, labels = data
-    return float(torch.cat([model(x).argmax(1) for x in inputs.split(2000)]).eq(labels).double().mean())
-
-
-def _ranks(model):
-    """Return the ranks of the layers that were cut, "-" for dense ones."""
-    layers = [m for m in model.modules() if hasattr(m, "rank") or type(m) is torch.nn.Linear]
-    return [str(getattr(layer, "rank", "-")) for layer in layers]
 
 
 def _cut(model, rule, shares, seen):

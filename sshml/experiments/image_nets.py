@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import torch
 
 from sshml.classifier import FC2, TrainingSpec, fit, load_run, save_run
 from sshml.compression import LAYERS, MPOShape, tensorize
@@ -80,6 +81,19 @@ def accuracy_rows(head, run, test, numbers):
         if "test_accuracy" in run.history:
             row["best_test"] = f"{np.nanmax(run.history['test_accuracy'][member]):.5g}"
         yield head | row | {"epoch": run.epoch[member], "epochs": run.training.epochs}
+
+
+@torch.no_grad()
+def accuracy_of(model, data):
+    """Return the accuracy of a network on (inputs, labels), tensors."""
+    inputs, labels = data
+    return float(torch.cat([model(x).argmax(1) for x in inputs.split(2000)]).eq(labels).double().mean())
+
+
+def ranks_of(model):
+    """Return the ranks of the layers that were cut, "-" for dense ones."""
+    layers = [m for m in model.modules() if hasattr(m, "rank") or type(m) is torch.nn.Linear]
+    return [str(getattr(layer, "rank", "-")) for layer in layers]
 
 
 def best_tests(table):

@@ -112,10 +112,12 @@ class _Loop:
     """A plain loop over resident data."""
 
     def __init__(self, widths, inputs, labels, batch_size, learning_rate):
-        torch.manual_seed(0)
-        self.model, self.inputs, self.labels, self.batch = MLP(widths), inputs, labels, batch_size
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.model = MLP(widths)
+        self.inputs, self.labels, self.batch = inputs, labels, batch_size
         self.optimizer = torch.optim.SGD(self.model.parameters(), learning_rate)
-        self.project, self.order = None, iter(())
+        self.project, self.order, self.generator = None, iter(()), torch.Generator().manual_seed(0)
 
     def time(self, count):
         """Return the seconds of a step, over so many of them."""
@@ -123,7 +125,7 @@ class _Loop:
         for _ in range(count):
             batch = next(self.order, None)
             if batch is None:
-                self.order = iter(torch.randperm(len(self.labels)).split(self.batch))
+                self.order = iter(torch.randperm(len(self.labels), generator=self.generator).split(self.batch))
                 batch = next(self.order)
             loss = cross_entropy(self.model(self.inputs[batch]), self.labels[batch])
             self.optimizer.zero_grad()

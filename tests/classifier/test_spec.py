@@ -36,6 +36,8 @@ def test_defaults():
         ({"decay": 0.5}, "need a decay"),
         ({"schedule": "exponential", "decay": 0.9, "decay_every": 2}, "of the schedule steps"),
         ({"augment": ("crop", "blur")}, "choose among crop, flip"),
+        ({"augment": None}, "choose among crop, flip"),
+        ({"augment": [["crop"]]}, "choose among crop, flip"),
         ({"label_smoothing": 1.0}, "below 1"),
         ({"average": 1}, "below 1"),
         ({"patience": -1}, "at least 0"),
