@@ -1,5 +1,7 @@
+import random
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -136,3 +138,16 @@ def test_a_linear_layer_takes_further_axes_and_autocast():
         low.float().sum().backward()
     torch.testing.assert_close(low.float(), expected, rtol=0.05, atol=0.02)
     assert next(stacked.parameters()).grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("draw", [np.random.random, random.random, lambda: torch.rand(()).item()])
+def test_what_draws_is_not_vectorised_even_where_the_draw_changes_nothing_yet(draw):
+    class Rare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.layer(x) * (2 if draw() < -1 else 1)
+
+    assert stack([Rare(), Rare()], torch.rand(5, 4)) is None
