@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from sshml.arguments import as_path, flag
 from sshml.errors import SSHMLError
 
 
@@ -23,7 +24,7 @@ def new_file(path, force=False, size=0):
     Raises:
         SSHMLError: the file exists and `force` is False, or the disk or folder refuses the file.
     """
-    path = Path(path)
+    path, force = as_path(path), flag(force, "force")
     refuse_existing(path, force)
     with disk_errors(path), _parents(path):
         refuse_full(path, size)
@@ -105,7 +106,7 @@ def new_folder(path, force=False):
     Raises:
         SSHMLError: the folder exists and `force` is False, or the disk refuses it.
     """
-    path = Path(path)
+    path, force = as_path(path), flag(force, "force")
     if path.exists() and not path.is_dir():
         raise SSHMLError(f"{path} is a file; give the name of a folder.")
     if path.exists() and not force:
@@ -122,7 +123,7 @@ def new_folder(path, force=False):
 
 def refuse_existing(path, force=False):
     """Raise where `path` exists and `force` is False, or where it is a folder."""
-    path = Path(path)
+    path, force = as_path(path), flag(force, "force")
     if path.is_dir():
         raise SSHMLError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not force:

@@ -4,6 +4,7 @@ import contextlib
 import re
 from pathlib import Path
 
+from sshml.arguments import as_path
 from sshml.errors import SSHMLError
 
 try:
@@ -29,7 +30,7 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
     """
     import h5py
 
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     try:

@@ -19,6 +19,7 @@ import time
 import traceback
 from pathlib import Path
 
+from sshml.arguments import instance, shown
 from sshml.errors import SSHMLError, one_line
 
 LATER = "later"
@@ -276,6 +277,7 @@ class _Cluster:
 
 
 def _client(address):
+    instance(address, "scheduler", str, "an address like tcp://host:8786")
     try:
         from distributed import Client
     except ImportError:
@@ -283,4 +285,4 @@ def _client(address):
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise SSHMLError(f"no Dask scheduler answers at {address} ({error}).") from None
+        raise SSHMLError(f"no Dask scheduler answers at {shown(address)} ({error!s:.200}).") from None

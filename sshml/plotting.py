@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
+from sshml.arguments import as_array, having, integer, real
 from sshml.errors import SSHMLError
 from sshml.statistics import band, mean_std
 
@@ -21,6 +22,9 @@ def new_figure(rows=1, columns=1, width=4.2, height=3.2, **options):
 
 def plot_band(ax, x, mean, std, label=None, color=None, **style):
     """Draw a line with a band of one standard deviation on either side."""
+    x, mean, std = (as_array(a, n, axes="point", dtype=float) for a, n in ((x, "x"), (mean, "mean"), (std, "std")))
+    if not x.shape == mean.shape == std.shape:
+        raise SSHMLError(f"x {x.shape}, mean {mean.shape} and std {std.shape} do not match; give equal lengths.")
     (line,) = ax.plot(x, mean, label=label, color=color, **style)
     ax.fill_between(x, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
     return ax
@@ -165,6 +169,8 @@ def sweep_figure(sweep, threshold=0.95):
         sweep: from `rank_sweep`, `bond_sweep` or `prune_sweep`.
         threshold: accuracy to mark, with the smallest size that keeps it, the median over the networks.
     """
+    having(sweep, "sweep", ("sizes", "accuracy", "smallest"), "a Sweep, as of rank_sweep")
+    threshold = real(threshold, "threshold")
     figure, axes = new_figure(width=4.6, height=3.3)
     ax = axes[0, 0]
     mean, std = band(sweep.accuracy)
@@ -199,6 +205,12 @@ def selection_figure(selection, ratio, winding):
         ratio: w/v of the test chains, shape (sample).
         winding: their winding numbers, shape (sample).
     """
+    having(selection, "selection", ("view", "vectors", "score"), "a Selection, as of select")
+    ratio, winding = as_array(ratio, "ratio", axes="sample"), as_array(winding, "winding", axes="sample")
+    if not len(ratio) == len(winding) == selection.score.shape[-1]:
+        raise SSHMLError(
+            f"ratio {ratio.shape} and winding {winding.shape} do not match {selection.score.shape[-1]} test chains."
+        )
     figure, axes = new_figure(1, 3, width=3.6, height=3)
     rows = "site" if selection.view == "projector" else "level"
     plot_vector(axes[0, 0], selection.vectors[0, 0], rows).set_title("first network", fontsize=9)
@@ -210,6 +222,7 @@ def selection_figure(selection, ratio, winding):
 
 def cuts_figure(report):
     """Return the figure of a `CutReport`: entropies in nats at every cut, beside random matrices and ceilings."""
+    having(report, "report", ("shape", "entropies", "ceiling"), "a CutReport, as of cut_report")
     figure, axes = new_figure(width=max(5, 1.2 * report.shape.sites))
     cuts = [str(k + 1) for k in range(len(report.ceiling))]
     plot_cuts(axes[0, 0], cuts, report.entropies, report.mean, report.std, report.ceiling)
@@ -279,6 +292,7 @@ def learning_curves(run):
     Args:
         run: a `Run`.
     """
+    having(run, "run", ("history", "epoch"), "a Run, as of fit")
     figure, axes = new_figure(1, 2, width=3.9, height=3.1)
     history, epochs = run.history, np.arange(1, run.history["train_loss"].shape[1] + 1)
     others = sorted({name.rpartition("_")[0] for name in history} - {"train", "valid"})
@@ -391,7 +405,8 @@ def chains_figure(split, count=24, states=3):
         count: chains whose levels are drawn, the first ones of the split.
         states: chains whose states next to zero energy are drawn, spread over their w/v.
     """
-    count = min(count, len(split))
+    having(split, "split", ("read", "spec", "ratio"), "a split of a dataset file, as open_dataset(path).test")
+    count, states = min(integer(count, "count", 1), len(split)), integer(states, "states", 1, 12)
     energies, winding, psi = split.read(("energies", "winding", "states"), slice(count))
     longer = split.spec.is_longer
     place = np.arange(count) + 1.0 if longer else split.ratio[:count]

@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from sshml.arguments import as_array
+from sshml.errors import SSHMLError
+
 
 def mean_std(values):
     """Return (mean, standard deviation with n - 1, n) of the finite values; NaN where there are too few of them.
@@ -11,7 +14,7 @@ def mean_std(values):
     >>> mean_std([1.0, 3.0, np.nan])
     (2.0, 1.4142135623730951, 2)
     """
-    found = np.asarray(values, dtype=float).ravel()
+    found = as_array(values, "values", kinds="biuf", dtype=float).ravel()
     found = found[np.isfinite(found)]
     mean = float(found.mean()) if found.size else np.nan
     return mean, float(found.std(ddof=1)) if found.size > 1 else np.nan, found.size
@@ -29,6 +32,7 @@ class Spread:
     @classmethod
     def over(cls, values):
         """Return that of values, one per seed."""
+        values = as_array(values, "values", kinds="biuf").ravel()
         return cls(*mean_std(values), len(values))
 
     def __str__(self):
@@ -54,5 +58,7 @@ def written(mean, std, found, wanted=None):
 
 def band(values):
     """Return (mean, standard deviation) over the first axis, the seeds; a standard deviation of 0 for a single one."""
-    values = np.asarray(values, dtype=float)
+    values = as_array(values, "values", kinds="biuf", dtype=float)
+    if values.ndim == 0 or not len(values):
+        raise SSHMLError(f"values have shape {values.shape}; expected (seed, ...).")
     return values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])

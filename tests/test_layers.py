@@ -11,22 +11,23 @@ import pytest
 import sshml
 
 PACKAGE = Path(sshml.__file__).parent
-FILES = {"errors", "files", "hdf5", "tables", "statistics"}
+FILES = {"arguments", "errors", "files", "hdf5", "tables", "statistics"}
 ALLOWED = {
     "errors": set(),
+    "arguments": {"errors"},
     "lanes": set(),
-    "statistics": set(),
+    "statistics": {"arguments", "errors"},
     "console": set(),
-    "files": {"errors"},
-    "hdf5": {"errors"},
-    "tables": {"errors", "files"},
-    "jobs": {"errors"},
+    "files": {"arguments", "errors"},
+    "hdf5": {"arguments", "errors"},
+    "tables": {"arguments", "errors", "files"},
+    "jobs": {"arguments", "errors"},
     "worker": {"jobs"},
-    "plotting": {"errors", "statistics"},
-    "chain": {"errors", "lanes"},
+    "plotting": {"arguments", "errors", "statistics"},
+    "chain": {"arguments", "errors", "lanes"},
     "dataset": {"chain", "jobs"} | FILES,
     "classifier": {"chain", "dataset"} | FILES,
-    "compression": {"errors", "files", "hdf5", "lanes", "tables"},
+    "compression": {"arguments", "errors", "files", "hdf5", "lanes", "tables"},
     "analysis": {"chain", "dataset", "classifier", "compression", "lanes"} | FILES,
     "experiments": {"chain", "dataset", "classifier", "compression", "analysis", "plotting", "jobs", "lanes"} | FILES,
     "cli": {"chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting", "console"} | FILES,

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from sshml.arguments import instance
+from sshml.dataset import Dataset
+
 
 def observables(states, energies):
     """Return observables of each chain, each one number, {name: float64 (sample)}.
@@ -50,6 +53,7 @@ def best_threshold(values, labels):
 def baselines(dataset):
     """Return {observable: accuracy on the test split} of thresholds chosen on the training split."""
     found = {}
+    instance(dataset, "dataset", Dataset, "a Dataset, as of open_dataset(path)")
     train, test = (observables(*s.read(("states", "energies"))) for s in (dataset.train, dataset.test))
     for name in train:
         threshold, sign = best_threshold(train[name], dataset.train.labels)

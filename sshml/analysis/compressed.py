@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from sshml.classifier import resident
+from sshml.arguments import instance
+from sshml.classifier import Run, resident
 from sshml.compression import compress, plan
 from sshml.errors import SSHMLError
 
@@ -22,6 +23,7 @@ def compress_run(run, layer=0, method="svd", *, split=None, **options):
     Raises:
         SSHMLError: as `compress`.
     """
+    instance(run, "run", Run, "a Run, as `fit` and `load_run` return it")
     data = None if split is None else resident(split, run.training.view)
     if any(options.get(goal) is not None for goal in ("share", "n_bytes", "tolerance", "accuracy")):
         if layer != 0 or method != "svd":

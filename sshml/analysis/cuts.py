@@ -7,6 +7,7 @@ import numpy as np
 from sshml.analysis.entanglement import as_weight, cut_entropies, unfolded
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, shuffled_cuts
 from sshml.analysis.spectrum import outliers
+from sshml.arguments import integer, sequence
 from sshml.compression import as_shape
 from sshml.errors import SSHMLError
 
@@ -40,9 +41,11 @@ def cut_report(weights, shape=None, initial=(), shuffles=5):
     Raises:
         SSHMLError: a shape that does not fit, too few shuffles, NaN weights.
     """
-    if shuffles < 2:
-        raise SSHMLError(f"shuffles is {shuffles}; expected at least 2.")
-    weights, initial = [as_weight(weight) for weight in weights], [as_weight(weight) for weight in initial]
+    shuffles = integer(shuffles, "shuffles", 2, 10**6)
+    weights, initial = (
+        [as_weight(weight) for weight in sequence(given, name)]
+        for given, name in ((weights, "weights"), (initial, "initial"))
+    )
     if not weights:
         raise SSHMLError("there are no weights; give one per network.")
     shape = as_shape(shape, *weights[0].shape)

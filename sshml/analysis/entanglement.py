@@ -5,7 +5,6 @@ a cut are the singular values of W reshaped to (legs on one side, legs on the ot
 """
 
 import math
-import numbers
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
+from sshml.arguments import as_array, instance, integer, integers, real, sequence, shown
 from sshml.compression import CompressedLinear, MPOLinear, as_shape, check_weight, product, tensorised
 from sshml.errors import SSHMLError
 
@@ -43,13 +43,15 @@ def schmidt_values(weight, shape=None, cut=None, order=None):
     return torch.linalg.svdvals(unfolded(weight, shape, cut, order)).numpy()
 
 
-def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
+def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0, cutoff=0.0):
     """Return the entanglement entropy of Schmidt values, S = -sum p ln p with p = s^2 / sum s^2.
 
     Args:
         schmidt_values: array (..., value), not necessarily normalised.
         base: of the logarithm, above 1; nats by default, 2 for bits.
         alpha: Renyi order: S_a = ln(sum p^a) / (1 - a); 1 is von Neumann's entropy, inf the min-entropy -ln max p.
+        cutoff: values below so much of the largest count as zero. Orders below 1 need it: to order 0, ln of the number
+            of values that are not zero, rounding counts as much as any; 1e-6 is right for float32, 1e-14 for float64.
 
     Returns:
         float64 array (...), 0 for a product, ln D for D equal values.
@@ -58,14 +60,13 @@ def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
     2.0
     """
     log_base = _log(base)
-    if not alpha >= 0:
-        raise SSHMLError(f"alpha {alpha!r} is no Renyi order; choose a number of at least 0.")
-    values = np.asarray(schmidt_values)
-    if values.dtype.kind not in "fiu":
-        raise SSHMLError(f"Schmidt values are {values.dtype}; expected real numbers.")
-    values = np.abs(values.astype(np.float64))
+    alpha, cutoff = real(alpha, "alpha", 0, infinite=True), real(cutoff, "cutoff", 0, below=1)
+    values = np.abs(as_array(schmidt_values, "Schmidt values", dtype=np.float64))
+    if values.ndim == 0:
+        raise SSHMLError("Schmidt values: got a single number; expected an array (..., value).")
     largest = values.max(axis=-1, keepdims=True, initial=0)
-    squares = (values / np.where(largest == 0, 1, largest)) ** 2  # scaled first: squares of 1e-200 underflow
+    values = values / np.where(largest == 0, 1, largest)
+    squares = np.where(values < cutoff, 0, values) ** 2  # scaled first: squares of 1e-200 underflow
     total = squares.sum(-1, keepdims=True)
     p = squares / np.where(total == 0, 1, total)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
@@ -82,9 +83,7 @@ def entanglement_entropy(schmidt_values, base=math.e, alpha=1.0):
 
 def _log(base):
     """Return ln(base), or raise where it is no base of a logarithm."""
-    if isinstance(base, bool) or not isinstance(base, numbers.Real) or not 1 < base < math.inf:
-        raise SSHMLError(f"base {base!r} makes no logarithm; choose a number above 1.")
-    return math.log(base)
+    return math.log(real(base, "base", above=1))
 
 
 def effective_rank(schmidt_values):
@@ -127,7 +126,7 @@ def ordering_entropies(weight, shape, orderings, order=None, base=math.e):
         base: of the logarithm.
     """
     log_base = _log(base)
-    orderings = [[int(site) for site in ordering] for ordering in orderings]
+    orderings = [integers(ordering, "an ordering") for ordering in sequence(orderings, "orderings")]
     weight, shape, order = _tensorisable(weight, shape, order, keep_dtype=True, shaped=True)
     tensor = tensorised(weight, shape, order)
     everything = frozenset(range(shape.sites))
@@ -156,9 +155,8 @@ def entropy_recorder(layers, every=1):
         The callback; its attribute `entropies` is {name: list of arrays (member, cut)} and `epochs` their epochs. A
         checkpoint of the training holds them too.
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise SSHMLError(f"every is {every!r}; expected an integer of at least 1.")
-    return _EntropyRecorder(layers, every)
+    layers = instance(layers, "layers", dict, "{name of a layer: shape}")
+    return _EntropyRecorder(layers, integer(every, "every", 1))
 
 
 class _EntropyRecorder:
@@ -210,6 +208,7 @@ def vector_entropies(weight, shape, count=None):
     if shape.pad:
         raise SSHMLError("singular vectors have no cuts with a padded shape; choose dims that multiply to the layer.")
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+    count = len(s) if count is None else integer(count, "count", 1)
 
     def entropies(vectors, dims):
         found = []
@@ -231,9 +230,7 @@ def as_weight(weight):
     if isinstance(weight, CompressedLinear):
         weight = weight.to_weight()
     elif not isinstance(weight, (nn.Linear, torch.Tensor)):
-        array = np.asarray(weight)
-        if array.dtype.kind not in "fiu":
-            raise SSHMLError(f"the weight is an array of {array.dtype}; expected real numbers.")
+        array = as_array(weight, "the weight")
         single = array.dtype == np.float32
         weight = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32 if single else np.float64))
     weight = check_weight(weight).cpu()
@@ -255,15 +252,15 @@ def _left_sites(shape, cut):
     if shape is None:
         raise SSHMLError("a cut between sites needs a shape: MPOShape(out_dims, in_dims).")
     if isinstance(cut, (int, np.integer)) and not isinstance(cut, bool):
-        if not 1 <= cut < shape.sites:
-            raise SSHMLError(f"cut {cut} is out of range; choose 1 to {shape.sites - 1} for {shape.sites} sites.")
-        return range(cut)
+        return range(integer(cut, "cut", 1, shape.sites - 1))
     listed = isinstance(cut, (list, tuple, set, frozenset, range)) and all(
         isinstance(k, (int, np.integer)) for k in cut
     )
     sites = sorted(set(cut)) if listed else []
     if not 0 < len(sites) < shape.sites or not set(sites) <= set(range(shape.sites)):
-        raise SSHMLError(f"cut {cut!r} is no part of the sites 0 to {shape.sites - 1}; name some, not all of them.")
+        raise SSHMLError(
+            f"cut {shown(cut)} is no part of the sites 0 to {shape.sites - 1}; name some, not all of them."
+        )
     return sites
 
 

@@ -1,10 +1,11 @@
 """How good an ensemble is, and where: by label, by w/v, by confidence."""
 
 import dataclasses
-import numbers
 
 import numpy as np
 
+from sshml.arguments import instance, integer
+from sshml.classifier import Run
 from sshml.errors import SSHMLError
 
 LOG_RATIOS = (-np.inf, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 2, np.inf)
@@ -70,10 +71,8 @@ def evaluate(run, split, *, bins=10, device="cpu"):
     Raises:
         SSHMLError: data the networks cannot take, labels they do not know, a number of bins below 1.
     """
-    if not hasattr(run, "probabilities"):
-        raise SSHMLError(f"got a {type(run).__name__}; expected a Run, as `fit` returns it.")
-    if isinstance(bins, bool) or not isinstance(bins, numbers.Integral) or bins < 1:
-        raise SSHMLError(f"bins is {bins!r}; expected an integer of at least 1.")
+    instance(run, "run", Run, "a Run, as `fit` and `load_run` return it")
+    bins = integer(bins, "bins", 1, 10**6)
     probabilities, labels = run.probabilities(split, device), np.asarray(split.labels)
     members, classes = len(probabilities), probabilities.shape[-1]
     if labels.max() >= classes:

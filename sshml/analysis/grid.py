@@ -5,6 +5,7 @@ import torch
 from numba import njit
 from torch import nn
 
+from sshml.arguments import integers
 from sshml.classifier import members_of, resident
 from sshml.compression import check_weight
 from sshml.errors import SSHMLError
@@ -45,7 +46,7 @@ def rank_grid(models, split, ranks=None, view=None):
     for model in models:
         one, two, three, activation = _three_layers(model)
         full = min(one.weight.shape)
-        chosen = list(range(1, full + 1)) if ranks is None else [int(rank) for rank in ranks]
+        chosen = list(range(1, full + 1)) if ranks is None else integers(ranks, "ranks")
         if not chosen or chosen != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] > full:
             raise SSHMLError(f"ranks {chosen[:8]} must ascend within 1 to {full}.")
         report = np.zeros(chosen[-1], dtype=np.bool_)

@@ -9,8 +9,12 @@ from scipy.linalg import eigvalsh_tridiagonal
 from scipy.special import digamma, gammaln
 
 from sshml.analysis.entanglement import as_weight, cut_entropies, entanglement_entropy
+from sshml.arguments import integer, integers
 from sshml.compression import as_shape
 from sshml.errors import SSHMLError
+
+MOST = 2**40
+"""Rows, columns and draws, at most."""
 
 NODES = 16
 """Gauss-Legendre nodes of each panel of the quadrature."""
@@ -27,9 +31,7 @@ def gaussian_entropy(rows, columns):
     >>> gaussian_entropy(1, 5), round(gaussian_entropy(2, 2), 6)
     (0.0, 0.277182)
     """
-    m, n = sorted((int(rows), int(columns)))
-    if m < 1:
-        raise SSHMLError(f"a matrix of {rows} x {columns} has no entropy; give at least 1 row and column.")
+    m, n = sorted((integer(rows, "rows", 1, MOST), integer(columns, "columns", 1, MOST)))
     if m == 1:
         return 0.0
     x, weight = _density(m, n)
@@ -94,8 +96,8 @@ def gaussian_spread(rows, columns, draws=200, seed=0):
     The singular values are those of a bidiagonal matrix of chi variables (Dumitriu and Edelman, J. Math. Phys. 43,
     5830 (2002)).
     """
-    m, n = sorted((int(rows), int(columns)))
-    rng = np.random.default_rng(seed)
+    m, n = sorted((integer(rows, "rows", 1, MOST), integer(columns, "columns", 1, MOST)))
+    draws, rng = integer(draws, "draws", 2, MOST), np.random.default_rng(integer(seed, "seed", 0))
     diagonal = np.sqrt(rng.chisquare(np.arange(n, n - m, -1), (draws, m)))
     below = np.sqrt(rng.chisquare(np.arange(m - 1, 0, -1), (draws, m - 1))) if m > 1 else np.zeros((draws, 0))
     entropies = []
@@ -123,6 +125,9 @@ def gaussian_cuts(shape, size=None):
         size: (out, in) of a layer smaller than a padded shape; then both are over 50 sampled weights.
     """
     shape = as_shape(shape)
+    size = None if size is None else integers(size, "size, (out, in),", 1, MOST)
+    if size is not None and len(size) != 2:
+        raise SSHMLError(f"size is {size}; expected (out, in).")
     if size is not None and tuple(size) != (shape.out_features, shape.in_features):
         generator = torch.Generator().manual_seed(0)
         found = np.stack([cut_entropies(torch.randn(*size, generator=generator), shape) for _ in range(50)])
@@ -136,8 +141,7 @@ def shuffled_cuts(weight, shape, draws=5, seed=0, order=None):
 
     What is left is the distribution of the entries; a difference to `gaussian_cuts` is due to heavy tails.
     """
-    if draws < 1:
-        raise SSHMLError(f"draws is {draws}; expected at least 1.")
+    draws, seed = integer(draws, "draws", 1, MOST), integer(seed, "seed", 0, 2**63 - 1)
     weight = as_weight(weight)
     generator = torch.Generator().manual_seed(seed)
     found = []

@@ -4,11 +4,11 @@ import copy
 import dataclasses
 import itertools
 import math
-import numbers
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from sshml.arguments import as_module, instance, real, sequence, shown
 from sshml.classifier import input_type, resident
 from sshml.compression import survey
 from sshml.errors import SSHMLError
@@ -54,18 +54,15 @@ def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="cpu")
     Raises:
         SSHMLError: nothing to cut, epsilon out of range, a layer that cannot be cut.
     """
-    if isinstance(epsilon, bool) or not isinstance(epsilon, numbers.Real) or not 0 < epsilon < math.inf:
-        raise SSHMLError(f"epsilon is {epsilon!r}; expected a number above 0.")
-    if not isinstance(model, torch.nn.Module):
-        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module, as run.model(0).")
+    model, epsilon = as_module(model), real(epsilon, "epsilon", above=0)
     data = resident(split, view, device, input_type(model))
-    search = _Search(RankLoss(model, data, layers), float(epsilon))
+    search = _Search(RankLoss(model, data, layers), epsilon)
     curves = search.alone()
     ranks = search.descended(search.together(curves))
     cuts = search.cuts
     alone = {name: cuts.choices(name)[curve[0][0]] for name, curve in curves.items()}
     full, bare = ({name: cuts.full[name] if r is None else r for name, r in found.items()} for found in (ranks, alone))
-    return Revealed(full, bare, cuts.numbers(ranks), cuts(ranks), cuts.dense, cuts.evaluations, float(epsilon))
+    return Revealed(full, bare, cuts.numbers(ranks), cuts(ranks), cuts.dense, cuts.evaluations, epsilon)
 
 
 class RankLoss:
@@ -80,12 +77,17 @@ class RankLoss:
     def __init__(self, model, data, layers=None):
         sites, reasons = survey(model)
         sites = {name: site for name, site in sites.items() if site.groups == 1 and not site.part}
-        layers = None if layers is None else list(layers)
+        layers = None if layers is None else [layers] if isinstance(layers, str) else sequence(layers, "layers")
+        if not isinstance(data, (tuple, list)) or len(data) != 2:
+            raise SSHMLError(f"data is {shown(data)}; expected (inputs, labels).")
+        for each in data:
+            instance(each, "data", torch.Tensor, "tensors (inputs, labels)")
         if layers == []:
             raise SSHMLError("layers is empty; name some, or leave it out for all.")
         for name in layers or ():
-            if name not in sites:
-                raise SSHMLError(f"layer {name!r} cannot be cut: {reasons.get(name, 'there is none of this name')}.")
+            if not isinstance(name, str) or name not in sites:
+                why = reasons.get(str(name), "there is none of this name")
+                raise SSHMLError(f"layer {shown(name)} cannot be cut: {why}.")
         if not sites:
             raise SSHMLError(f"this {type(model).__name__} has no matrices to cut.")
         self.model, self.data = copy.deepcopy(model).to(data[0].device).eval(), data

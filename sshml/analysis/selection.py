@@ -4,7 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from sshml.arguments import instance, integer
+from sshml.classifier import Run
 from sshml.compression import find_layer
+from sshml.dataset import Dataset
 from sshml.errors import SSHMLError
 
 
@@ -61,6 +64,9 @@ def select(run, dataset, layer=0, vectors=4, limit=4000):
     Raises:
         SSHMLError: no such layer, or one that does not take level x site inputs.
     """
+    instance(run, "run", Run, "a Run, as `fit` and `load_run` return it")
+    instance(dataset, "dataset", Dataset, "a Dataset, as of open_dataset(path)")
+    limit = integer(limit, "limit", 1)
     view = run.training.view or "states"
     name = find_layer(run.model(), layer)
     if f"{name}.weight" not in run.weights:
@@ -74,8 +80,7 @@ def select(run, dataset, layer=0, vectors=4, limit=4000):
             f"layer {name!r} has {weight.shape[-1]} inputs and the dataset {sites} levels x {sites} sites ="
             f" {sites**2}; choose layer 0 of a network trained on this dataset."
         )
-    if not 1 <= vectors <= min(weight.shape[1:]):
-        raise SSHMLError(f"vectors {vectors} is out of range; choose 1 to {min(weight.shape[1:])}.")
+    vectors = integer(vectors, "vectors", 1, min(weight.shape[1:]))
     _, values, rows = np.linalg.svd(weight, full_matrices=False)
     rows, values = rows[:, :vectors], values[:, :vectors]
 

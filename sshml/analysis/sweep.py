@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
+from sshml.arguments import as_array, instance, integers
 from sshml.classifier import Run, StackedLinear, children_of, members_of, pick_device, resident, stack
 from sshml.compression import as_shape, check_weight, find_layer, index_dtype
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 BLOCK = 2**19
 """Numbers in one block of pre-activations, small enough to stay in a core's cache."""
@@ -77,7 +78,15 @@ def smallest_size(sizes, accuracy, threshold):
     >>> smallest_size(np.array([1, 2, 4]), np.array([[0.96, 0.9, 0.97], [0.5, 0.5, 0.5]]), 0.95)
     array([ 4., nan])
     """
-    below = accuracy < np.broadcast_to(threshold, len(accuracy))[:, None]
+    sizes, accuracy = as_array(sizes, "sizes", axes="size"), as_array(accuracy, "accuracy", axes="member, size")
+    threshold = as_array(threshold, "threshold")
+    if accuracy.shape[1] != len(sizes) or not len(sizes) or threshold.shape not in ((), accuracy.shape[:1]):
+        raise SSHMLError(
+            f"sizes {sizes.shape}, accuracy {accuracy.shape} and threshold {threshold.shape} do not go together."
+        )
+    if np.isnan(threshold).any():
+        raise SSHMLError("threshold is NaN; expected an accuracy.")
+    below = ~(accuracy >= np.broadcast_to(threshold, len(accuracy))[:, None])  # NaN is below
     first = np.where(below.any(1), below.shape[1] - below[:, ::-1].argmax(1), 0)
     return np.where(first < len(sizes), sizes[np.minimum(first, len(sizes) - 1)], np.nan)
 
@@ -176,8 +185,7 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
     Raises:
         SSHMLError: no such layer, a shape that does not fit, bonds out of range.
     """
-    if not isinstance(run, Run):
-        raise SSHMLError(f"got a {type(run).__name__}; bond_sweep needs a Run, as `fit` and `load_run` return it.")
+    instance(run, "run", Run, "a Run, as `fit` and `load_run` return it")
     name = find_layer(run.model(), layer)
     dense = run.model().get_submodule(name)
     if not isinstance(dense, nn.Linear):
@@ -198,7 +206,7 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
 
 
 def _sizes(sizes, full, name):
-    sizes = list(range(1, full + 1)) if sizes is None else [int(size) for size in sizes]
+    sizes = list(range(1, full + 1)) if sizes is None else integers(sizes, name)
     if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] > full:
         raise SSHMLError(f"{name} {sizes[:8]} must ascend within 1 to {full}.")
     return sizes
@@ -274,7 +282,11 @@ class _SinglePart(_StackedPart):
         for inputs, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
             self.inputs, seen = inputs, []
             with self.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0])):
-                self.model(self.inputs.clone())
+                try:
+                    self.model(self.inputs.clone())
+                except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                    shape = tuple(inputs.shape[1:])
+                    raise SSHMLError(f"the network does not take inputs of shape {shape}: {one_line(error)}") from error
             if len(seen) != 1:
                 raise SSHMLError(
                     f"layer {self.problem.layer!r} runs {len(seen)} times in one pass; a sweep needs a layer that runs"

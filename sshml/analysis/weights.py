@@ -1,8 +1,8 @@
 """The weights of a layer, from a run file or from the state_dict of a network of one's own."""
 
 import pickle
-from pathlib import Path
 
+from sshml.arguments import as_path, shown
 from sshml.classifier import load_run
 from sshml.compression import LAYERS, MPOLinear, find_layer
 from sshml.errors import SSHMLError
@@ -23,7 +23,7 @@ def load_weights(path, layer=0):
     """
     import h5py
 
-    path = Path(path)
+    path = as_path(path)
     if path.is_file() and not h5py.is_hdf5(path):
         return _of_state(path, layer)
     run = load_run(path, layers=LAYERS)
@@ -54,5 +54,5 @@ def _of_state(path, layer):
         layer = names[layer]
     if layer not in names:
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
-        raise SSHMLError(f"{path} has no linear layer {layer!r}; it has {known}.")
+        raise SSHMLError(f"{path} has no linear layer {shown(layer)}; it has {known}.")
     return layer, [weights[layer]], []

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
+from sshml.arguments import choice, number_type
 from sshml.chain.hamiltonian import as_hoppings, as_longer, block
-from sshml.errors import SSHMLError
 
 DEGENERATE = 1e-11
 """Singular values closer than this fraction of the largest count as one degenerate level for LAPACK."""
@@ -72,10 +72,8 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
     """
     v, w = as_hoppings(v, w, boundary)
     longer = as_longer(j3, j4, v, boundary)
-    if solver not in SOLVERS:
-        raise SSHMLError(f"solver {solver!r} is unknown; choose one of {', '.join(SOLVERS)}.")
-    if np.dtype(dtype) not in (np.float64, np.float32):
-        raise SSHMLError(f"dtype {np.dtype(dtype)} is not supported; choose float64 or float32.")
+    choice(solver, "solver", SOLVERS)
+    dtype = number_type(dtype)
     batch, cells = v.shape[:-1], v.shape[-1]
     chains = math.prod(batch)
     flat = [x.reshape(chains, x.shape[-1]) for x in (v, w, *(longer or ()))]

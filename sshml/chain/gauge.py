@@ -6,7 +6,9 @@ so a network can read the label from them; see `sshml.dataset.sign_leakage`.
 
 import numpy as np
 
+from sshml.arguments import as_array, choice, instance, number_type
 from sshml.chain.streams import uniforms
+from sshml.errors import SSHMLError
 
 GAUGES = ("fixed", "random")
 
@@ -27,11 +29,21 @@ def fix_gauge(states):
     array([[-0.6,  0.8],
            [ 0.8,  0.6]])
     """
+    states = _levels(states)
     return states * fixed_signs(states)[..., None]
+
+
+def _levels(states, axes=None):
+    """Return states (..., level, site) as an array."""
+    states = as_array(states, "states", axes=axes, finite=True)
+    if states.ndim < 2 or not states.shape[-1]:
+        raise SSHMLError(f"states have shape {states.shape}; expected (..., level, site).")
+    return states
 
 
 def fixed_signs(states):
     """Return the signs, shape (..., level), that `fix_gauge` multiplies the states with."""
+    states = _levels(states)
     size = np.abs(states)
     site = (size >= NEAR_MAXIMUM * size.max(axis=-1, keepdims=True)).argmax(axis=-1)
     chosen = np.take_along_axis(states, site[..., None], axis=-1)[..., 0]
@@ -56,14 +68,20 @@ def random_gauge(states, seed, first=0):
     >>> bool((random_gauge(states, 0)[2:] == random_gauge(states[2:], 0, first=2)).all())
     True
     """
+    states = _levels(states, "sample, level, site")
     return states * _random_signs(states, seed, first).astype(states.dtype)[..., None]
 
 
 def apply_gauge(states, gauge, seed, first=0):
-    """Give states (sample, level, site) a gauge in place, "fixed" or "random", by compiled kernels."""
+    """Give states (sample, level, site), float32 or float64, a gauge in place, "fixed" or "random", by kernels."""
     from sshml.chain.signs import first_maximum_signs, multiply_levels  # numba is slow to import
     from sshml.lanes import run
 
+    instance(states, "states", np.ndarray, "an array of floats, to be changed in place")
+    number_type(states.dtype)
+    as_array(states, "states", axes="sample, level, site")
+    choice(gauge, "gauge", GAUGES)
+    uniforms(seed, first, 0, 0)  # refuses what is no seed, for either gauge
     if gauge == "fixed":
         signs = np.empty(states.shape[:2], np.int8)
         run(first_maximum_signs, states, signs, shared=(states.dtype.type(NEAR_MAXIMUM),))

@@ -9,6 +9,7 @@ Longer-range hoppings that keep chiral symmetry: j3 joins A_m and B_{m+1}, j4 jo
 
 import numpy as np
 
+from sshml.arguments import as_array, choice
 from sshml.errors import SSHMLError
 
 BOUNDARIES = ("open", "periodic")
@@ -28,9 +29,8 @@ def as_hoppings(v, w, boundary="open"):
     Raises:
         SSHMLError: an unknown boundary, shapes that do not match, NaN or infinite hoppings.
     """
-    if boundary not in BOUNDARIES:
-        raise SSHMLError(f"boundary {boundary!r} is unknown; choose one of {', '.join(BOUNDARIES)}.")
-    v, w = as_real(v, "v"), as_real(w, "w")
+    choice(boundary, "boundary", BOUNDARIES)
+    v, w = (as_array(x, name, dtype=np.float64, finite=True) for x, name in ((v, "v"), (w, "w")))
     if v.ndim == 0 or w.ndim == 0 or v.shape[-1] < 1:
         raise SSHMLError(
             f"hoppings have shapes v {v.shape} and w {w.shape}; expected v (..., M) with M >= 1 cells and w"
@@ -43,9 +43,6 @@ def as_hoppings(v, w, boundary="open"):
             f"v has {cells} cells and w has {w.shape[-1]} bonds; a chain of {cells} cells with boundary={boundary!r}"
             f" needs {bonds}."
         )
-    for name, hoppings in (("v", v), ("w", w)):
-        if not np.isfinite(hoppings).all():
-            raise SSHMLError(f"{name} holds NaN or infinite hoppings; every hopping must be a finite number.")
     try:
         batch = np.broadcast_shapes(v.shape[:-1], w.shape[:-1])
     except ValueError:
@@ -70,35 +67,25 @@ def as_longer(j3, j4, v, boundary="open"):
     Raises:
         SSHMLError: shapes that do not match, NaN or infinite hoppings.
     """
+    choice(boundary, "boundary", BOUNDARIES)
     if j3 is None and j4 is None:
         return None
-    found = []
+    v, given = as_array(v, "v", dtype=np.float64), []
+    if v.ndim == 0:
+        raise SSHMLError("v is a single number; expected the intracell hoppings (..., M).")
     for name, hoppings, missing in (("j3", j3, 1), ("j4", j4, 2)):
         bonds = max(v.shape[-1] - missing, 0) if boundary == "open" else v.shape[-1]
-        array = as_real(0.0 if hoppings is None else hoppings, name)
-        if array.ndim and array.shape[-1] != bonds:
+        found = as_array(0.0 if hoppings is None else hoppings, name, dtype=np.float64, finite=True)
+        if found.ndim and found.shape[-1] != bonds:
             raise SSHMLError(
-                f"{name} has {array.shape[-1]} bonds; a chain of {v.shape[-1]} cells with boundary={boundary!r} needs"
+                f"{name} has {found.shape[-1]} bonds; a chain of {v.shape[-1]} cells with boundary={boundary!r} needs"
                 f" {bonds}."
             )
-        if not np.isfinite(array).all():
-            raise SSHMLError(f"{name} holds NaN or infinite hoppings; every hopping must be a finite number.")
         try:
-            found.append(np.broadcast_to(array, (*v.shape[:-1], bonds)))
+            given.append(np.broadcast_to(found, (*v.shape[:-1], bonds)))
         except ValueError:
-            raise SSHMLError(f"{name} {array.shape} and v {v.shape} describe different numbers of chains.") from None
-    return tuple(found)
-
-
-def as_real(hoppings, name):
-    """Return hoppings as a float64 array, or raise where they are not real numbers."""
-    try:
-        array = np.asarray(hoppings)
-        if np.iscomplexobj(array):
-            raise ValueError("complex")
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise SSHMLError(f"{name} is not an array of real numbers ({error}).") from None
+            raise SSHMLError(f"{name} {found.shape} and v {v.shape} describe different numbers of chains.") from None
+    return tuple(given)
 
 
 def block(v, w, boundary="open", j3=None, j4=None):
@@ -174,12 +161,22 @@ def bloch_hamiltonian(k, v, w, j3=0.0, j4=0.0):
     Returns:
         complex128 array, shape (..., sublattice, sublattice).
 
+    Raises:
+        SSHMLError: what is no finite number, shapes that do not go together.
+
     >>> bloch_hamiltonian(0.0, 1.0, 2.0).real
     array([[0., 3.],
            [3., 0.]])
     """
-    step = np.exp(-1j * np.asarray(k, dtype=np.float64))
-    off_diagonal = np.asarray(v) + np.asarray(w) * step + np.asarray(j3) / step + np.asarray(j4) * step**2
+    names = ("k", "v", "w", "j3", "j4")
+    given = [as_array(x, name, dtype=np.float64, finite=True) for x, name in zip((k, v, w, j3, j4), names, strict=True)]
+    try:
+        k, v, w, j3, j4 = np.broadcast_arrays(*given)
+    except ValueError:
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in zip(names, given, strict=True))
+        raise SSHMLError(f"{shapes} cannot be broadcast against each other; give equal shapes or numbers.") from None
+    step = np.exp(-1j * k)
+    off_diagonal = v + w * step + j3 / step + j4 * step**2
     matrix = np.zeros((*off_diagonal.shape, 2, 2), dtype=np.complex128)
     matrix[..., 0, 1] = off_diagonal
     matrix[..., 1, 0] = off_diagonal.conj()

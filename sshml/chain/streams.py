@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from sshml.arguments import integer, integers, shown
 from sshml.errors import SSHMLError
+
+MOST = 2**48
+"""Numbers asked for at once, at most."""
 
 
 def uniforms(key, first, count, width, stream=0):
@@ -21,13 +25,19 @@ def uniforms(key, first, count, width, stream=0):
     Returns:
         float64 array, shape (count, width).
 
+    Raises:
+        SSHMLError: something that is no such integer.
+
     >>> bool((uniforms(7, 5, 1, 3) == uniforms(7, 0, 10, 3)[5:6]).all())
     True
     """
-    key = (key, 0) if np.ndim(key) == 0 else tuple(key)
-    if not all(0 <= int(word) < 2**64 for word in key):
-        raise SSHMLError(f"seed {key[0]} is out of range; choose an integer from 0 to 2^64 - 1.")
+    key = integers(key, "seed", 0, 2**64 - 1) if np.iterable(key) else [integer(key, "seed", 0, 2**64 - 1), 0]
+    if len(key) != 2:
+        raise SSHMLError(f"seed is {shown(key)}; expected an integer or two.")
+    count, width = integer(count, "count", 0, MOST), integer(width, "width", 0, MOST)
     blocks = -(-width // 4)  # Philox makes four 64-bit words per counter
+    first = integer(first, "first", 0, (2**64 - 1) // max(1, blocks) - count)
+    stream = integer(stream, "stream", 0, 2**64 - 1)
     generator = np.random.Philox(key=np.array(key, dtype=np.uint64), counter=[first * blocks, 0, stream, 0])
     words = generator.random_raw(count * blocks * 4).reshape(count, blocks * 4)[:, :width]
     return (words >> np.uint64(11)) * 2.0**-53

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from sshml.chain.hamiltonian import as_hoppings, as_longer, as_real, block
+from sshml.arguments import as_array, choice
+from sshml.chain.hamiltonian import BOUNDARIES, as_hoppings, as_longer, block
 from sshml.errors import GapClosedError, SSHMLError
 
 
@@ -95,13 +96,14 @@ NEAR_CIRCLE = 1e-9
 
 def _as_chains(v, w, boundary, j3=None, j4=None):
     """Return checked arrays (v, w, longer); a chain given by numbers alone becomes a ring of one cell."""
-    v, w = as_real(v, "v"), as_real(w, "w")
-    given = [as_real(j, name) for j, name in ((j3, "j3"), (j4, "j4")) if j is not None]
+    choice(boundary, "boundary", BOUNDARIES)
+    v, w = (as_array(x, name, dtype=np.float64, finite=True) for x, name in ((v, "v"), (w, "w")))
+    given = [as_array(j, name, dtype=np.float64) for j, name in ((j3, "j3"), (j4, "j4")) if j is not None]
     if v.ndim == w.ndim == 0 and not any(j.ndim for j in given):
         v, w = as_hoppings(v[None], w[None], "periodic")
         return v, w, as_longer(j3, j4, v, "periodic")
     gap = boundary == "open"
-    cells = max(v.shape[-1] if v.ndim else 0, w.shape[-1] + gap if w.ndim else 0)
+    cells = max(1, v.shape[-1] if v.ndim else 0, w.shape[-1] + gap if w.ndim else 0)
     v, w = as_hoppings(v if v.ndim else np.full(cells, v), w if w.ndim else np.full(cells - gap, w), boundary)
     return v, w, as_longer(j3, j4, v, boundary)
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
+from sshml.arguments import function, instance
 from sshml.classifier.networks import NETWORKS
 from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
@@ -29,7 +30,7 @@ def save_run(run, path, force=False):
     Raises:
         SSHMLError: the file exists or cannot be written.
     """
-    model = run.model()
+    model = instance(run, "run", Run, "a Run, as `fit` and `load_run` return it").model()
     with new_file(path, force) as partial:
         with new_hdf5(partial) as file:
             _write(run, model, file)
@@ -65,6 +66,8 @@ def load_run(path, factory=None, layers=None):
     Raises:
         SSHMLError: not a run file, a damaged one, or a network that needs `factory` or `layers`.
     """
+    function(factory, "factory", optional=True)
+    layers = {} if layers is None else instance(layers, "layers", dict, "sshml.compression.LAYERS")
     with open_hdf5(path, FORMAT, FORMAT_VERSION, sealed_since=SEALED_SINCE) as file:
         refuse_foreign(file, path)
         try:
@@ -84,7 +87,7 @@ def load_run(path, factory=None, layers=None):
     shapes = [np.shape(a)[:1] for a in (seeds, epoch, *weights.values(), *initial.values(), *history.values())]
     if not isinstance(network, dict) or len(set(shapes)) != 1 or shapes[0] in ((), (0,)):
         raise SSHMLError(f"{path} is a damaged {FORMAT} file: its arrays have {sorted(set(shapes))} members.")
-    factory = factory or _factory(network, layers or {}, path)
+    factory = _factory(network, layers, path) if factory is None else factory
     run = Run(factory, seeds, weights, initial, history, epoch, training, data)
     try:
         run.model(len(run) - 1)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from sshml.arguments import as_module, flag, instance, sequence
 from sshml.classifier.chance import Chance
 from sshml.classifier.loading import EXAMPLES
 from sshml.errors import SSHMLError
@@ -41,6 +42,12 @@ def stack(members, example=None, training=True):
     Raises:
         SSHMLError: networks whose parameters differ in name, shape or type.
     """
+    members = [as_module(member, "a member") for member in sequence(members, "members")]
+    if not members:
+        raise SSHMLError("members is empty; give one network at least.")
+    if example is not None:
+        instance(example, "example", torch.Tensor, "a tensor (sample, ...)")
+    flag(training, "training")
     first = members[0]
     check_alike(members)
     if are_plain(members):
@@ -88,7 +95,7 @@ def has_own_code(stacked):
 
 def children_of(module):
     """Return {name: module} of all children, also of one that is there twice."""
-    named = module.named_modules(remove_duplicate=False)
+    named = as_module(module, "module").named_modules(remove_duplicate=False)
     return {name: child for name, child in named if name and "." not in name}
 
 

@@ -2,12 +2,12 @@
 
 import copy
 import dataclasses
-import numbers
 import types
 
 import torch
 from torch import nn
 
+from sshml.arguments import as_array, as_module, as_split, integer, real
 from sshml.classifier.loading import input_type
 from sshml.classifier.loop import cross_entropies
 from sshml.classifier.spec import TrainingSpec
@@ -51,14 +51,13 @@ def finetune(
     Raises:
         SSHMLError: as `fit`; a share or temperature out of range.
     """
-    numbers_ = all(isinstance(x, numbers.Real) for x in (share, temperature))
-    if not numbers_ or not 0 <= share <= 1 or not temperature > 0:
-        raise SSHMLError(f"share is {share!r} and temperature {temperature!r}; expected 0 to 1, and above 0.")
-    if not isinstance(model, nn.Module) or not any(p.requires_grad for p in model.parameters()):
+    share, temperature = real(share, "share", 0, 1), real(temperature, "temperature", above=0)
+    seed = integer(seed, "seed", 0, 2**63 - 1)
+    model = as_module(model)
+    if not any(p.requires_grad for p in model.parameters()):
         raise SSHMLError(f"this {type(model).__name__} has no parameters to train; unfreeze some (requires_grad).")
-    if teacher is not None and not isinstance(teacher, nn.Module):
-        raise SSHMLError(f"the teacher is a {type(teacher).__name__}; expected an nn.Module.")
-    training = training or GENTLE
+    teacher = None if teacher is None else as_module(teacher, "teacher")
+    training = GENTLE if training is None else training
     loss = (
         None
         if teacher is None
@@ -75,11 +74,9 @@ def finetune(
 def _split(data):
     if isinstance(data, tuple) and len(data) == 2:
         return types.SimpleNamespace(
-            inputs=torch.as_tensor(data[0]).detach().numpy(), labels=torch.as_tensor(data[1]).numpy()
+            inputs=as_array(data[0], "the inputs", kinds="biuf"), labels=as_array(data[1], "the labels")
         )
-    if not hasattr(data, "inputs") or not hasattr(data, "labels"):
-        raise SSHMLError(f"the data are a {type(data).__name__}; expected a split, or (inputs, labels).")
-    return data
+    return as_split(data, "the data, a split or (inputs, labels),")
 
 
 @dataclasses.dataclass

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from sshml.arguments import as_array, as_module, as_split, choice, integer, shown
 from sshml.dataset import check_view
 from sshml.errors import SSHMLError
 
@@ -19,14 +20,16 @@ def pick_device(device="auto"):
     Raises:
         SSHMLError: torch knows no such device, or this machine has none.
     """
+    if not isinstance(device, (str, torch.device)):
+        raise SSHMLError(f"device is {shown(device)}; choose auto, cpu or cuda.")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError):
-        raise SSHMLError(f"device {device!r} is unknown; choose auto, cpu or cuda.") from None
+        raise SSHMLError(f"device {shown(device)} is unknown; choose auto, cpu or cuda.") from None
     if found.type not in ("cpu", "cuda"):
-        raise SSHMLError(f"device {device!r} is not supported; choose auto, cpu or cuda.")
+        raise SSHMLError(f"device {shown(device)} is not supported; choose auto, cpu or cuda.")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise SSHMLError("device 'cuda' was asked for but torch sees no CUDA device; use --device cpu or auto.")
     return found
@@ -38,6 +41,7 @@ def input_type(model):
     Raises:
         SSHMLError: half precision or complex parameters.
     """
+    model = as_module(model)
     found = {p.dtype for p in (*model.parameters(), *model.buffers()) if p.is_floating_point() or p.is_complex()}
     if found - {torch.float32, torch.float64}:
         raise SSHMLError(
@@ -65,19 +69,21 @@ def resident(split, view=None, device="cpu", dtype=torch.float32):
     Raises:
         SSHMLError: empty split, lengths that differ, NaN inputs, labels that are not classes.
     """
+    split, device = as_split(split), device if isinstance(device, torch.device) else pick_device(device)
+    if view is not None:
+        check_view(view)
+    if dtype is not None:
+        choice(dtype, "dtype", (torch.float32, torch.float64))
     if view not in (None, "states") and not callable(split.inputs):
-        raise SSHMLError(f"the inputs are an array and have no view {view!r}; leave view out.")
+        raise SSHMLError(f"the inputs are an array and have no view {shown(view)}; leave view out.")
     inputs = split.inputs if not callable(split.inputs) else split.inputs(view=view) if view else split.inputs()
-    if np.ma.isMaskedArray(inputs) and np.ma.is_masked(inputs):
-        raise SSHMLError("the inputs are a masked array; fill what is masked, or leave those samples out.")
-    inputs, labels = np.asarray(inputs), np.asarray(split.labels)
-    if inputs.dtype.kind not in "biuf":
-        raise SSHMLError(f"the inputs are {inputs.dtype}; expected real numbers.")
-    if len(inputs) == 0:
+    inputs = as_array(inputs, "the inputs", kinds="biuf")
+    labels = as_array(split.labels, "the labels", axes="sample", kinds="iu")
+    if inputs.ndim == 0 or len(inputs) == 0:
         raise SSHMLError("the split is empty; expected a sample at least.")
     if labels.shape != inputs.shape[:1]:
         raise SSHMLError(f"inputs {inputs.shape} and labels {labels.shape} do not match; expected a label per sample.")
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
+    if labels.min() < 0:
         raise SSHMLError(f"labels are {labels.dtype} from {labels.min()}; expected class numbers 0, 1, ...")
     if not np.isfinite(inputs).all():
         raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
@@ -110,9 +116,9 @@ class Stream:
     def __init__(self, split, view=None, batch_size=64, seed=0, workers=0, group_bytes=2**26, context=None):
         if not hasattr(split, "chunk_rows"):
             raise SSHMLError(f"a {type(split).__name__} cannot be streamed; give a split of a dataset file.")
-        if batch_size < 1 or workers < 0:
-            raise SSHMLError(f"batch_size is {batch_size} and workers {workers}; expected at least 1 and at least 0.")
-        check_view(view or "states")
+        batch_size, workers = integer(batch_size, "batch_size", 1), integer(workers, "workers", 0, 10**4)
+        seed, group_bytes = integer(seed, "seed", 0), integer(group_bytes, "group_bytes", 1)
+        check_view("states" if view is None else view)
         self.split, self.view, self.batch_size = split, view or "states", batch_size
         self.seed, self.workers, self.context, self.epoch = seed, workers, context, 0
         self._rows = split.chunk_rows

@@ -2,29 +2,27 @@
 
 import copy
 import functools
-import numbers
 import os
 
 import numpy as np
 import torch
 
+from sshml.arguments import integer, integers
 from sshml.classifier.chance import Chance
 from sshml.classifier.ensemble import check_alike, stacked_state, state_of
 from sshml.classifier.run import logits_of
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 
 def asked_for(factory, seeds):
     """Return (seeds, modules to start from or None, factory)."""
-    if isinstance(seeds, numbers.Integral) and not isinstance(seeds, bool) and seeds >= 0:
-        seeds = range(seeds)
-    elif not isinstance(seeds, (list, tuple, range, np.ndarray)) or np.ndim(seeds) != 1:
-        raise SSHMLError(f"seeds are {seeds!r:.60}; expected their number or a list of integers of at least 0.")
-    seeds = np.asarray(seeds)
+    if not isinstance(seeds, str) and np.iterable(seeds):
+        seeds = integers(seeds, "seeds", 0, 2**63 - 1)
+    else:
+        seeds = range(integer(seeds, "seeds", 1, MOST))
     if len(seeds) == 0:
         raise SSHMLError("seeds is empty; expected the number of members, at least 1, or a list of seeds.")
-    if seeds.dtype.kind not in "iu" or seeds.min() < 0:
-        raise SSHMLError(f"seeds are {seeds.tolist()[:8]}; expected integers of at least 0.")
+    seeds = np.array(seeds)
     if isinstance(factory, torch.nn.Module) and not isinstance(factory, torch.nn.ModuleList):
         raise SSHMLError("got a module for the factory; give a callable that makes one, or a list of modules.")
     if callable(factory) and not isinstance(factory, torch.nn.ModuleList):
@@ -39,8 +37,13 @@ def asked_for(factory, seeds):
 
 def _apart(factory):
     """Return a factory whose networks share no tensors, by copying them where those of two calls do."""
-    with Chance(0):
-        one, other = factory(), factory()
+    try:
+        with Chance(0):
+            one, other = factory(), factory()
+    except TypeError as error:
+        if error.__traceback__.tb_next is not None and error.__traceback__.tb_next.tb_next is not None:
+            raise  # from within it
+        raise SSHMLError(f"the factory is called without arguments: {one_line(error)}.") from error
     if not all(isinstance(model, torch.nn.Module) for model in (one, other)):
         raise SSHMLError(f"the factory made a {type(one).__name__}; expected an nn.Module.")
     places = [{id(part) for part in (*m.modules(), *m.parameters(), *m.buffers())} for m in (one, other)]
@@ -64,6 +67,9 @@ def built(factory, start, seeds, device):
             _check_memory(model, len(seeds))
     return members
 
+
+MOST = 10**7
+"""Members, at most; memory sets an earlier limit."""
 
 COPIES = 6
 """Times that a network is in memory while it is trained: weights, gradients, moments, the best and the first ones."""

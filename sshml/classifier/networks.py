@@ -4,7 +4,11 @@ import itertools
 
 from torch import nn
 
+from sshml.arguments import choice, integers
 from sshml.errors import SSHMLError
+
+MOST = 2**40
+"""Neurons in a layer, at most."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -24,11 +28,10 @@ class MLP(nn.Sequential):
     """
 
     def __init__(self, widths=(256, 128, 64, 2), activation="relu"):
-        widths = tuple(widths)
-        if len(widths) < 2 or not all(isinstance(width, int) and width >= 1 for width in widths):
+        widths = tuple(integers(widths, "widths", 1, MOST))
+        if len(widths) < 2:
             raise SSHMLError(f"widths {widths} do not make a network; give two or more integers >= 1: (256, 128, 2).")
-        if activation not in ACTIVATIONS:
-            raise SSHMLError(f"activation {activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}.")
+        choice(activation, "activation", tuple(ACTIVATIONS))
         layers = [nn.Flatten()]
         for n_in, n_out in itertools.pairwise(widths):
             layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]

@@ -7,7 +7,6 @@ weights, moments of the optimizer, generators, the best weights so far, history.
 import json
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ class Checkpoint:
     """The file of one training; without a path nothing is kept.
 
     Args:
-        path: the file, or None.
+        path: its `Path`, or None.
         identity: plain data that must be the same when the training goes on.
 
     Raises:
@@ -34,7 +33,7 @@ class Checkpoint:
     """
 
     def __init__(self, path, identity):
-        self.path, self.identity = path and Path(path), json.loads(json.dumps(identity))
+        self.path, self.identity = path, json.loads(json.dumps(identity))
         self.state, self.saved = {"parts": {}}, time.monotonic()
         if self.path is not None and self.path.exists():
             with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:

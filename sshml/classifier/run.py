@@ -8,10 +8,12 @@ import functools
 import numpy as np
 import torch
 
+from sshml.arguments import as_module, flag, integer, sequence
 from sshml.classifier.chance import Chance
 from sshml.classifier.ensemble import NotVectorised, has_own_code, stack, stacked_state
 from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
 from sshml.classifier.spec import TrainingSpec
+from sshml.dataset import check_view
 from sshml.errors import SSHMLError
 
 CHUNK = 2**19
@@ -41,6 +43,7 @@ class Run:
 
     def model(self, member=0, initial=False):
         """Return one member as a plain module in evaluation mode."""
+        member, initial = integer(member, "member", -len(self), len(self) - 1), flag(initial, "initial")
         with Chance(0):
             model = self.factory()
         state = self.initial if initial else self.weights
@@ -68,7 +71,7 @@ class Run:
         Raises:
             SSHMLError: another number of modules, or modules whose weights differ in name or shape.
         """
-        models = list(models)
+        models = [as_module(model, "a model") for model in sequence(models, "models")]
         if len(models) != len(self):
             raise SSHMLError(f"{len(models)} modules and {len(self)} members do not match; give one for each.")
         states = [{name: tensor.clone() for name, tensor in stacked_state(stack([model])).items()} for model in models]
@@ -116,9 +119,14 @@ class Run:
 
 def members_of(models, view=None):
     """Return (list of modules, view) of a `Run`, seen in the view of its training, a list of modules or one module."""
+    if view is not None:
+        check_view(view)
     if isinstance(models, Run):
-        return models.models(), view or models.training.view
-    return list(models) if isinstance(models, (list, tuple)) else [models], view
+        return models.models(), models.training.view if view is None else view
+    found = [as_module(model, "models") for model in (models if isinstance(models, (list, tuple)) else [models])]
+    if not found:
+        raise SSHMLError("models is empty; give one network at least.")
+    return found, view
 
 
 def _logits_of(parts, inputs):

@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
-import numbers
 
+from sshml.arguments import choice, flag, integer, real, shown
+from sshml.dataset import check_view
 from sshml.errors import SSHMLError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -70,31 +71,29 @@ class TrainingSpec:
 
     def __post_init__(self):
         for name, least in (("epochs", 1), ("batch_size", 1), ("decay_every", 1), ("patience", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-                raise SSHMLError(f"{name} is {value!r}; expected an integer of at least {least}.")
-            object.__setattr__(self, name, int(value))
+            object.__setattr__(self, name, integer(getattr(self, name), name, least, 2**48))
         for name in ("weight_decay", "momentum", "warmup", "label_smoothing", "clip", "average"):
-            top = 1 if name in ("momentum", "label_smoothing", "average") else math.inf
-            self._check_real(name, lambda x, top=top: 0 <= x < top, f"at least 0 and below {top}")
+            top = 1 if name in ("momentum", "label_smoothing", "average") else None
+            object.__setattr__(self, name, real(getattr(self, name), name, 0, below=top))
         for name in ("learning_rate", "decay"):
-            self._check_real(name, lambda x: 0 < x < math.inf, "above 0")
+            object.__setattr__(self, name, real(getattr(self, name), name, above=0))
+        for name in ("flip_signs", "nesterov"):
+            object.__setattr__(self, name, flag(getattr(self, name), name))
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in choices:
-                raise SSHMLError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}.")
+            choice(getattr(self, name), name, tuple(choices))
+        if self.view is not None:
+            check_view(self.view)
         augment = (self.augment,) if isinstance(self.augment, str) else self.augment
-        if not isinstance(augment, (tuple, list)) or any(name not in AUGMENTATIONS for name in augment):
-            raise SSHMLError(f"augment is {augment!r:.60}; choose among {', '.join(AUGMENTATIONS)}.")
+        if not isinstance(augment, (tuple, list)) or any(
+            not isinstance(name, str) or name not in AUGMENTATIONS for name in augment
+        ):
+            raise SSHMLError(f"augment is {shown(augment)}; choose among {', '.join(AUGMENTATIONS)}.")
         object.__setattr__(self, "augment", tuple(augment))
         if self.flip_signs and self.view not in (None, "states"):
-            raise SSHMLError(f"flip_signs has no meaning for the view {self.view!r}; use it with the view 'states'.")
+            raise SSHMLError(
+                f"flip_signs has no meaning for the view {shown(self.view)}; use it with the view 'states'."
+            )
         self._check_used()
-
-    def _check_real(self, name, accepts, wanted):
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not accepts(value):
-            raise SSHMLError(f"{name} is {value!r}; expected a number {wanted}.")
-        object.__setattr__(self, name, float(value))
 
     def _check_used(self):
         """Raise where something is given that has no effect."""

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import torch
 
+from sshml.arguments import as_path, as_split, function, instance
 from sshml.classifier.chance import Chance
 from sshml.classifier.ensemble import NotVectorised, are_plain, stack, stacked_state
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
@@ -16,7 +17,7 @@ from sshml.classifier.resume import Checkpoint
 from sshml.classifier.run import Run
 from sshml.classifier.source import checksum, source_of
 from sshml.classifier.spec import TrainingSpec
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 log = logging.getLogger("sshml")
 
@@ -79,9 +80,13 @@ def fit(
         SSHMLError: unusable splits, labels beyond the network's classes, a network that fails or that a run cannot
             keep, a loss that is no longer finite, or a checkpoint of another training.
     """
+    checkpoint = None if checkpoint is None else as_path(checkpoint, "checkpoint")
     training = TrainingSpec() if training is None else training
-    if not isinstance(training, TrainingSpec):
-        raise SSHMLError(f"training is a {type(training).__name__}; expected a TrainingSpec.")
+    instance(training, "training", TrainingSpec, "a TrainingSpec")
+    train = train if isinstance(train, Stream) else as_split(train, "train")
+    valid = as_split(valid, "valid")
+    for name, value in (("progress", progress), ("on_epoch", on_epoch), ("on_step", on_step), ("loss", loss)):
+        function(value, name, optional=True)
     seeds, start, factory = asked_for(factory, seeds)
     device = pick_device(device)
     _check_options(training, loss, checkpoint, project, watch)
@@ -105,7 +110,7 @@ def fit(
     plain, first = are_plain(members), members[0]
     for member in members if not plain else ():
         check_kept(factory, source.example.cpu(), stack([member]))
-    identity = _identity(first, training, seeds, source, valid, watch, initial) if checkpoint else {}
+    identity = {} if checkpoint is None else _identity(first, training, seeds, source, valid, watch, initial)
     kept = Checkpoint(checkpoint, identity)
 
     def trained(parts):
@@ -114,7 +119,7 @@ def fit(
             draws = None if plain else Chance(own[0], device)
             state = State(part.to(device), own, training, source.steps, draws, watch)
             how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
-            after_step = project and project(first, **how)
+            after_step = _projection(project, first, how)
             if project and not hasattr(after_step, "step"):
                 raise SSHMLError(f"project made a {type(after_step).__name__}; expected an object with step().")
             verify = None if plain else functools.partial(check_kept, factory, source.example)
@@ -156,6 +161,16 @@ def fit(
         training=training,
         data=_spec_json(train.split if isinstance(train, Stream) else train),
     )
+
+
+def _projection(project, network, how):
+    """Return what follows each step, or None."""
+    if project is None:
+        return None
+    try:
+        return project(network, **how)
+    except TypeError as error:
+        raise SSHMLError(f"project does not take (network, {', '.join(how)}): {one_line(error)}.") from error
 
 
 def _check_options(training, loss, checkpoint, project, watch):

@@ -6,6 +6,7 @@ import numbers
 import numpy as np
 import torch
 
+from sshml.arguments import as_array
 from sshml.errors import SSHMLError, one_line
 
 ROWS = 256
@@ -43,7 +44,7 @@ class Batches:
             isinstance(data, list) and data and isinstance(data[0], (numbers.Number, list))
         ):
             data = as_tensor(data), None
-        elif not hasattr(data, "__iter__") or isinstance(data, (str, bytes, dict)):
+        elif not hasattr(data, "__iter__") or isinstance(data, (str, bytes, dict, type)):
             raise SSHMLError(
                 f"data is a {type(data).__name__}; expected an array (sample, ...), (inputs, labels), a split, or a"
                 " list or DataLoader of batches."
@@ -142,8 +143,11 @@ def as_tensor(data):
     """Return data (sample, ...) as a dense tensor, or raise."""
     try:
         if isinstance(data, np.ndarray):
+            data = as_array(data, "data", kinds="biufc")
             data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
         found = torch.as_tensor(data).detach()
+    except SSHMLError:
+        raise
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise SSHMLError(f"data is no array of numbers ({one_line(error)}).") from None
     if not found.ndim:

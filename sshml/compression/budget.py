@@ -2,10 +2,11 @@
 
 import itertools
 import math
-import numbers
 
 import torch
+from torch import nn
 
+from sshml.arguments import function, instance, integer, real
 from sshml.compression.layer import check_weight
 from sshml.compression.modules import copied, find_layer, replaced
 from sshml.compression.mpo import MPOLinear, tensorised
@@ -48,13 +49,9 @@ def choose_bonds(weight, shape, budget=None, tolerance=None, order=None):
         raise SSHMLError("give either a budget of parameters or a tolerance.")
     problem = _Problem(shape, _losses(weight, shape, order))
     if tolerance is not None:
-        if not isinstance(tolerance, numbers.Real) or not 0 <= tolerance < 1:
-            raise SSHMLError(f"tolerance {tolerance!r} is no relative error; choose a number from 0 up to 1.")
+        tolerance = real(tolerance, "tolerance", 0, below=1)
         return problem.within_loss(tolerance**2)
-    least = shape.n_parameters(1)
-    if not isinstance(budget, numbers.Real) or not budget >= least:
-        raise SSHMLError(f"budget {budget!r} is under the {least} numbers of bonds 1; choose {least} or more.")
-    return problem.within_budget(budget)
+    return problem.within_budget(real(budget, "budget", shape.n_parameters(1), infinite=True))
 
 
 def bond_path(weights, shape, most=math.inf):
@@ -93,12 +90,14 @@ def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
         SSHMLError: even the exact MPO stays below the target.
     """
     name = find_layer(model, layer)
-    dense = model.get_submodule(name)
+    dense = instance(model.get_submodule(name), f"layer {name!r}", nn.Linear, "a dense layer")
+    evaluate, target = function(evaluate, "evaluate"), real(target, "target")
+    steps = integer(steps, "steps", 0, 100)
     shape = as_shape(shape, dense.out_features, dense.in_features)
 
     def accuracy(bonds):
         form = MPOLinear.from_dense(dense, shape, bonds, order=order, allow_growth=True)
-        return evaluate(replaced(copied(model), name, form))
+        return real(evaluate(replaced(copied(model), name, form)), "what evaluate returned")
 
     low, high, best = shape.n_parameters(1), shape.n_parameters(), shape.bonds()
     found = accuracy(best)

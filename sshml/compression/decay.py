@@ -1,10 +1,9 @@
 """Decay of products of factors, and the stable rank that tells when to make factors of a matrix."""
 
-import math
-import numbers
-
 import torch
 
+from sshml.arguments import as_module, real
+from sshml.compression.layer import check_weight
 from sshml.compression.lowrank import LowRankLinear
 from sshml.errors import SSHMLError
 
@@ -27,8 +26,7 @@ class FrobeniusDecay:
     """
 
     def __init__(self, model, decay=1e-4, *, optimizer=None, tensors=None, steps_per_epoch=None):
-        if not isinstance(decay, numbers.Real) or not 0 <= decay < math.inf:
-            raise SSHMLError(f"decay is {decay!r}; expected a number of at least 0.")
+        model, decay = as_module(model), real(decay, "decay", 0)
         if not hasattr(optimizer, "param_groups"):
             raise SSHMLError("give optimizer=..., whose learning rate the decay follows.")
         layers = {path: m for path, m in model.named_modules() if isinstance(m, LowRankLinear)}
@@ -37,7 +35,7 @@ class FrobeniusDecay:
             raise SSHMLError(
                 f"this {type(model).__name__} holds no factors to train; give one with LowRankLinear layers."
             )
-        self.decay, self.optimizer, self.layers, self.tensors = float(decay), optimizer, layers, tensors
+        self.decay, self.optimizer, self.layers, self.tensors = decay, optimizer, layers, tensors
 
     @torch.no_grad()
     def step(self):
@@ -63,5 +61,5 @@ def stable_rank(weight):
     >>> float(stable_rank(torch.eye(5)))
     5.0
     """
-    s = torch.linalg.svdvals(weight.detach().double())
+    s = torch.linalg.svdvals(check_weight(weight).double())
     return s.square().sum(-1) / s[..., 0].square().clamp(min=1e-300)

@@ -9,13 +9,13 @@ import warnings
 import torch
 from torch import nn
 
+from sshml.arguments import as_module, as_path, flag
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.batches import as_tensor, output
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.modules import carry_over, copied, evaluating
-from sshml.compression.saving import as_path
 from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
 
@@ -148,9 +148,8 @@ def to_torch(model, dense=False):
     Raises:
         SSHMLError: such layers, by name, unless `dense` is True.
     """
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
-    model = copied(model)
+    dense = flag(dense, "dense")
+    model = copied(as_module(model))
     compressed = (CompressedLinear, CompressedConv, CompressedAttention)
     found = {path: module for path, module in model.named_modules() if isinstance(module, compressed)}
     for path, module in found.items():

@@ -6,8 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import as_array, flag, integer, shown
 from sshml.compression.products import linear
 from sshml.errors import SSHMLError
+
+MOST = 2**40
+"""Neurons on a side of a layer, at most."""
 
 HALF = (torch.float16, torch.bfloat16)
 """Types whose matrices are decomposed in float32."""
@@ -27,7 +31,8 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = integer(in_features, "in_features", 1, MOST)
+        self.out_features = integer(out_features, "out_features", 1, MOST)
         self.bias = nn.Parameter(torch.zeros(out_features, device=device, dtype=dtype)) if bias else None
 
     @classmethod
@@ -88,7 +93,7 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def _adopt(self, layer, allow_growth):
         """Take the bias and training mode of `layer`, after refusing to be larger than it."""
-        dense = sum(tensor.nbytes for tensor in layer.parameters())
+        dense, allow_growth = sum(t.nbytes for t in layer.parameters()), flag(allow_growth, "allow_growth")
         if self.n_bytes > dense and not allow_growth:
             raise SSHMLError(
                 f"this {type(self).__name__} would store {self.n_bytes} bytes, the dense layer {dense}; choose a"
@@ -129,13 +134,20 @@ def check_weight(weight):
     """Return the detached weight of a layer, the tensor itself or that of an array, or raise where none is usable."""
     weight = weight.weight if isinstance(weight, nn.Linear) else weight
     if isinstance(weight, np.ndarray) and weight.dtype.kind == "f" and weight.itemsize in (4, 8):
+        weight = as_array(weight, "the weight")
         weight = torch.from_numpy(np.ascontiguousarray(weight, weight.dtype.newbyteorder("=")))
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         raise SSHMLError(
-            f"got {type(weight).__name__}; expected an nn.Linear, or a tensor or array of floats (..., out, in)."
+            f"the weight is {shown(weight)}; expected an nn.Linear, or a tensor or array of floats (..., out, in)."
         )
+    if not weight.numel():
+        raise SSHMLError(f"the weight has shape {tuple(weight.shape)}; there is nothing in it.")
     if weight.dtype not in (torch.float32, torch.float64):
         raise SSHMLError(f"the weight is {weight.dtype}; convert it with .float() or .double() first.")
-    if not torch.isfinite(weight).all():
+    try:
+        finite = bool(torch.isfinite(weight).all())
+    except (RuntimeError, NotImplementedError):  # sparse, or without data
+        raise SSHMLError(f"the weight is {weight.layout} on {weight.device}; expected a dense one with data.") from None
+    if not finite:
         raise SSHMLError("the weight holds NaN or infinite numbers; nothing can be decomposed.")
     return weight.detach()

@@ -1,13 +1,11 @@
 """Truncated singular value decomposition of a linear layer."""
 
-import numbers
-
 import torch
 from torch import nn
 
+from sshml.arguments import instance, integer
 from sshml.compression.layer import CompressedLinear, check_weight, dense_layer
 from sshml.compression.products import linear
-from sshml.errors import SSHMLError
 
 
 def truncated_svd(weight, rank):
@@ -32,17 +30,15 @@ def truncated_svd(weight, rank):
     tensor([3., 2., 0.])
     """
     weight = check_weight(weight)
-    check_rank(rank, weight.shape)
+    rank = check_rank(rank, weight.shape)
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
     root = s[..., :rank].sqrt()
     return u[..., :rank] * root[..., None, :], root[..., :, None] * vh[..., :rank, :]
 
 
 def check_rank(rank, shape):
-    """Raise where `rank` is not an integer from 1 to min(out, in)."""
-    full = min(shape[-2:])
-    if isinstance(rank, bool) or not isinstance(rank, numbers.Integral) or not 1 <= rank <= full:
-        raise SSHMLError(f"rank {rank!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {full}.")
+    """Return `rank` as an int, or raise where it is not an integer from 1 to min(out, in)."""
+    return integer(rank, "rank", 1, min(shape[-2:]))
 
 
 class LowRankLinear(CompressedLinear):
@@ -63,10 +59,10 @@ class LowRankLinear(CompressedLinear):
     def __init__(self, in_features, out_features, rank, bias=True, device=None, dtype=None):
         self.absorbed = bias == "absorbed"
         super().__init__(in_features, out_features, bias and not self.absorbed, device, dtype)
-        check_rank(rank, (out_features, in_features + self.absorbed))
-        self.rank = int(rank)
-        self.left = nn.Parameter(torch.zeros(out_features, rank, device=device, dtype=dtype))
-        self.right = nn.Parameter(torch.zeros(rank, in_features + self.absorbed, device=device, dtype=dtype))
+        self.rank = check_rank(rank, (self.out_features, self.in_features + self.absorbed))
+        like = {"device": device, "dtype": dtype}
+        self.left = nn.Parameter(torch.zeros(self.out_features, self.rank, **like))
+        self.right = nn.Parameter(torch.zeros(self.rank, self.in_features + self.absorbed, **like))
 
     @classmethod
     def from_dense(cls, layer, rank, allow_growth=False):
@@ -80,7 +76,7 @@ class LowRankLinear(CompressedLinear):
         Raises:
             SSHMLError: rank out of range, or a result that would be larger than the dense layer.
         """
-        left, right = truncated_svd(layer, rank)
+        left, right = truncated_svd(instance(layer, "layer", nn.Linear, "an nn.Linear"), rank)
         new = cls(layer.in_features, layer.out_features, rank, layer.bias is not None, left.device, left.dtype)
         new.left.data, new.right.data = left.contiguous(), right.contiguous()
         return new._adopt(layer, allow_growth)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import shown
 from sshml.compression.budget import bond_path
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.mpo import MPOLinear
@@ -266,7 +267,7 @@ def parts_of(spectrum, method, size, dtype, absorbed=False, shrink=False):
         keep = _whole(size, "keep", weight[0].numel())
         order = importance(weight, spectrum.moment).flatten(1).argsort(dim=1, descending=True, stable=True)[:, :keep]
         return [MaskedLinear.of_entries(m, found).to(dtype) for m, found in zip(weight, order, strict=True)]
-    raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
+    raise SSHMLError(f"method {shown(method)} is unknown; choose one of {', '.join(METHODS)}.")
 
 
 def _whole(size, name, most):

@@ -4,6 +4,7 @@ import inspect
 
 from torch import nn
 
+from sshml.arguments import as_module, choice, flag, instance, shown
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, plain_linear
@@ -82,6 +83,8 @@ def compress(
 
         arguments = {"layer": layer, "method": method, "allow_growth": allow_growth}
         return compressed_estimator(model, arguments | goals | options, data)
+    allow_growth = flag(allow_growth, "allow_growth")
+    model = as_module(model)
     if given:
         if layer is not ... or method is not None or not set(options) <= PLANNING:
             other = ", ".join(sorted(set(options) - PLANNING)) or "a layer or method"
@@ -96,7 +99,8 @@ def compress(
         return _grown(model, _by_plan(model, layer, data, options.get("progress")), allow_growth)
     if data is not None or set(options) & PLANNING:
         raise SSHMLError("data, methods and the like go with a budget or a plan: compress(model, share=0.1, data=...).")
-    return _one_form(model, 0 if layer is ... else layer, method or "svd", options | {"allow_growth": allow_growth})
+    layer, method = 0 if layer is ... else layer, "svd" if method is None else method
+    return _one_form(model, layer, method, options | {"allow_growth": allow_growth})
 
 
 def _by_plan(model, plan, data, progress):
@@ -127,14 +131,16 @@ def _grown(model, small, allow_growth):
 
 def _one_form(model, layer, method, size):
     """Return a copy of a model with one linear layer, or several, in one form."""
-    if not isinstance(method, str) or method not in METHODS:
-        raise SSHMLError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}.")
-    kind = METHODS[method]
+    kind = METHODS[choice(method, "method", tuple(METHODS))]
     if not set(size) & set(kind.sizes) or set(size) - {*kind.sizes, *kind.options, "allow_growth"}:
         got = ", ".join(name for name in size if name != "allow_growth") or "nothing"
         options = f" (options: {', '.join(kind.options)})" * bool(kind.options)
-        raise SSHMLError(f"method {method!r} takes {' or '.join(f'{s}=...' for s in kind.sizes)}{options}; got {got}.")
+        raise SSHMLError(
+            f"method {shown(method)} takes {' or '.join(f'{s}=...' for s in kind.sizes)}{options}; got {got}."
+        )
     layers = layer if isinstance(layer, (list, tuple)) else [layer]
+    if not layers:
+        raise SSHMLError("layer is an empty list; name one layer at least.")
     return _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
 
 
@@ -155,14 +161,18 @@ def tensorize(model, shapes, max_bond, orders=None):
     >>> n_parameters(tensorize(model, {0: ((4, 4, 4, 4), (4, 7, 7, 4))}, max_bond=4))
     3850
     """
+    model, shapes = as_module(model), instance(shapes, "shapes", dict, "{layer: shape}")
+    orders = {} if orders is None else instance(orders, "orders", dict, "{layer: (outputs, inputs)}")
+    if not shapes:
+        raise SSHMLError("shapes is empty; name one layer at least.")
     bonds = max_bond if isinstance(max_bond, dict) else dict.fromkeys(shapes, max_bond)
     if set(bonds) != set(shapes):
         raise SSHMLError(f"max_bond names the layers {list(bonds)} and shapes {list(shapes)}; they must agree.")
-    if not set(orders or {}) <= set(shapes):
+    if not set(orders) <= set(shapes):
         raise SSHMLError(f"orders names the layers {list(orders)} and shapes {list(shapes)}; name them alike.")
 
     def fresh(dense, layer):
-        bias, order = dense.bias is not None, (orders or {}).get(layer)
+        bias, order = dense.bias is not None, orders.get(layer)
         like = {"device": dense.weight.device, "dtype": dense.weight.dtype}
         return MPOLinear(dense.in_features, dense.out_features, shapes[layer], bonds[layer], bias, order, **like).train(
             dense.training
@@ -192,4 +202,4 @@ def _replace(model, layers, make):
 
 def n_parameters(model):
     """Return the number of parameters stored in a model."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in as_module(model).parameters())

@@ -9,6 +9,7 @@ import warnings
 import torch
 from torch import nn
 
+from sshml.arguments import as_module, shown
 from sshml.compression.aliases import STANDARD, has_address
 from sshml.compression.layer import CompressedLinear
 from sshml.errors import SSHMLError, one_line
@@ -16,11 +17,12 @@ from sshml.errors import SSHMLError, one_line
 
 def linear_layers(model):
     """Return {name: module} of the linear layers of a model, compressed ones included, in the order it holds them."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, CompressedLinear))}
+    return {name: m for name, m in as_module(model).named_modules() if isinstance(m, (nn.Linear, CompressedLinear))}
 
 
 def n_bytes(model):
     """Return the bytes of all parameters and buffers of a model, indices included."""
+    model = as_module(model)
     return sum(map(_stored, (*model.parameters(), *model.buffers())))
 
 
@@ -44,7 +46,7 @@ def find_layer(model, layer):
     if isinstance(layer, str) and layer in names:
         return layer
     known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
-    raise SSHMLError(f"layer {layer!r} is not a linear layer of this {type(model).__name__}; it has {known}.")
+    raise SSHMLError(f"layer {shown(layer)} is not a linear layer of this {type(model).__name__}; it has {known}.")
 
 
 def copied(model):

@@ -1,11 +1,11 @@
 """A linear layer as a matrix product operator."""
 
 import math
-import numbers
 
 import torch
 from torch import nn
 
+from sshml.arguments import instance, integer, real
 from sshml.compression import contraction
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.shape import MPOShape, as_shape
@@ -39,6 +39,7 @@ class MPOLinear(CompressedLinear):
         self, in_features, out_features, shape=None, max_bond=None, bias=True, order=None, device=None, dtype=None
     ):
         super().__init__(in_features, out_features, bias, device, dtype)
+        out_features, in_features = self.out_features, self.in_features
         self.shape = as_shape(shape, out_features, in_features)
         bonds = (1, *self.shape.bonds(max_bond), 1)
         dims = zip(bonds, self.shape.out_dims, self.shape.in_dims, bonds[1:], strict=False)
@@ -78,7 +79,7 @@ class MPOLinear(CompressedLinear):
             SSHMLError: a shape that does not fit, a bond under 1, NaN weights, or a result larger than the dense
                 layer.
         """
-        weight = check_weight(layer)
+        weight = check_weight(instance(layer, "layer", nn.Linear, "an nn.Linear"))
         shape = as_shape(shape, layer.out_features, layer.in_features)
         cores = decompose(tensorised(weight, shape, order), shape, max_bond, cutoff)
         return cls._of_cores(cores, layer, shape, order)._adopt(layer, allow_growth)
@@ -202,8 +203,7 @@ class MPOLinear(CompressedLinear):
         Returns:
             The layer itself.
         """
-        if not 0 <= site < self.shape.sites:
-            raise SSHMLError(f"site {site} is out of range; choose 0 to {self.shape.sites - 1}.")
+        site = integer(site, "site", 0, self.shape.sites - 1)
         self._refuse_half()
         self._set_cores(_cores_of(self.to_quimb().canonicalize(site)))
         return self
@@ -383,5 +383,5 @@ def _order_buffer(order, size, of, device, inverse=False):
 
 
 def _check_cutoff(cutoff):
-    if isinstance(cutoff, bool) or not isinstance(cutoff, numbers.Real) or not 0 <= cutoff < 1:
-        raise SSHMLError(f"cutoff {cutoff!r} is no relative error; choose a number from 0 up to, not including, 1.")
+    """Return a relative error, or raise."""
+    return real(cutoff, "cutoff", 0, below=1)

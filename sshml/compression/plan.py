@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from sshml.arguments import choice, instance, integer, shown
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
 
@@ -65,25 +66,26 @@ class Plan:
         Raises:
             SSHMLError: the plan knows no such site.
         """
-        if site not in self.choices:
-            raise SSHMLError(f"the plan has no site {site!r}; it has {', '.join(self.choices) or 'none'}.")
-        choices = self.choices | {site: Choice(method, size)}
-        return dataclasses.replace(self, choices=choices, n_bytes=None, error=None)
+        if not isinstance(site, str) or site not in self.choices:
+            raise SSHMLError(f"the plan has no site {shown(site)}; it has {', '.join(self.choices) or 'none'}.")
+        choice(method, "method", ("svd", "mpo", "prune", "dense"))
+        new = dataclasses.replace(self, choices=self.choices | {site: Choice(method, size)}, n_bytes=None, error=None)
+        new.check()
+        return new
 
     def check(self):
         """Raise where the plan holds something of another kind than it should."""
-        for name, choice in self.choices.items():
-            if (
-                not isinstance(choice, Choice)
-                or not isinstance(choice.method, str)
-                or not isinstance(choice.size, dict)
-            ):
-                raise SSHMLError(f"the choice of {name!r} is {choice!r:.80}; expected a method and a size like rank 8.")
+        for name, found in self.choices.items():
+            if not isinstance(found, Choice) or not isinstance(found.method, str) or not isinstance(found.size, dict):
+                raise SSHMLError(f"the choice of {name!r} is {shown(found)}; expected a method and a size like rank 8.")
+            for size in ("rank", "keep"):
+                if size in found.size:
+                    integer(found.size[size], f"{size} of {name!r}", 1)
         kinds = {"reasons": dict, "n_bytes": int, "dense_bytes": int, "error": (int, float), "notes": list}
         for name, kind in kinds.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
-                raise SSHMLError(f"{name} of the plan is {value!r:.60}; expected another kind of value.")
+                raise SSHMLError(f"{name} of the plan is {shown(value)}; expected another kind of value.")
 
     def rows(self):
         """Return a row for each site, and for each module that stays dense with the reason, for a table."""
@@ -120,6 +122,7 @@ class Plan:
         Raises:
             SSHMLError: not a plan.
         """
+        instance(text, "the plan", (str, bytes), "a JSON text")
         try:
             data = json.loads(text)
             if data.pop("format") != FORMAT or data.pop("version") != 1:

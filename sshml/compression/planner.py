@@ -4,12 +4,12 @@ import dataclasses
 import functools
 import json
 import math
-import numbers
 
 import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import flag, function, real, shown
 from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.front import ParetoFront
@@ -80,13 +80,14 @@ def plan(
     if len(given) != 1:
         raise SSHMLError(f"give one of {', '.join(GOALS)}; got {', '.join(given) or 'none'}.")
     goal, value = next(iter(given.items()))
-    _check_goal(goal, value)
+    value = _check_goal(goal, value)
     methods = (methods,) if isinstance(methods, str) else methods
     if not isinstance(methods, (tuple, list, set)) or not methods or not set(map(str, methods)) <= set(METHODS):
-        raise SSHMLError(f"methods are {methods!r:.80}; choose of {', '.join(METHODS)}.")
+        raise SSHMLError(f"methods are {shown(methods)}; choose of {', '.join(METHODS)}.")
     for name, call in (("evaluate", evaluate), ("progress", progress)):
-        if call is not None and not callable(call):
-            raise SSHMLError(f"{name} is a {type(call).__name__}; expected a function.")
+        function(call, name, optional=True)
+    for name, value_ in (("absorb_bias", absorb_bias), ("shrink", shrink), ("faster", faster)):
+        flag(value_, name)
     if evaluate is not None and goal != "accuracy":
         raise SSHMLError("evaluate has a meaning beside accuracy=... only.")
     if data is None and (goal == "tolerance" or (goal == "accuracy" and evaluate is None)):
@@ -112,19 +113,13 @@ def plan(
 
 
 def _check_goal(goal, value):
-    try:
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        real = False
-    expected = {
-        "share": ("a share of the bytes, above 0 and at most 1", lambda x: 0 < x <= 1),
-        "n_bytes": ("a number of bytes of at least 1", lambda x: x >= 1),
-        "tolerance": ("a relative error from 0 up to 1", lambda x: 0 <= x < 1),
-        "accuracy": ("a number", lambda x: True),
+    bounds = {
+        "share": {"above": 0, "most": 1},
+        "n_bytes": {"least": 1},
+        "tolerance": {"least": 0, "below": 1},
+        "accuracy": {},
     }
-    words, fits = expected[goal]
-    if not real or not fits(value):
-        raise SSHMLError(f"{goal} is {value!r}; expected {words}.")
+    return real(value, goal, **bounds[goal])
 
 
 MEASURES = {
@@ -156,7 +151,7 @@ def _number(value):
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise SSHMLError(f"evaluate returned {value!r:.60}; expected a number.") from None
+        raise SSHMLError(f"evaluate returned {shown(value)}; expected a number.") from None
 
 
 class Menu:
@@ -443,7 +438,7 @@ def _within(sites, reasons, layers):
         return sites
     layers = [layers] if isinstance(layers, str) else layers
     if not isinstance(layers, (list, tuple, set)) or not all(isinstance(layer, str) for layer in layers):
-        raise SSHMLError(f"layers are {layers!r:.80}; expected names: {', '.join(sites) or 'there are none'}.")
+        raise SSHMLError(f"layers are {shown(layers)}; expected names: {', '.join(sites) or 'there are none'}.")
     found = {}
     for layer in layers:
         here = {
@@ -453,7 +448,7 @@ def _within(sites, reasons, layers):
             why = reasons.get(layer)
             known = ", ".join(sites) or "none"
             raise SSHMLError(
-                f"layer {layer!r} cannot be compressed: {why or 'there is none'}; those that can: {known}."
+                f"layer {shown(layer)} cannot be compressed: {why or 'there is none'}; those that can: {known}."
             )
         found |= here
     return {name: site for name, site in sites.items() if name in found}
@@ -536,12 +531,14 @@ def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **option
         SSHMLError: as `plan`.
     """
     if not isinstance(shares, (list, tuple, np.ndarray)):
-        raise SSHMLError(f"shares are {shares!r:.60}; expected a list of shares of the bytes.")
-    for share in shares:
-        _check_goal("share", share)
+        raise SSHMLError(f"shares are {shown(shares)}; expected a list of shares of the bytes.")
+    shares = [_check_goal("share", share) for share in shares]
+    function(evaluate, "evaluate", optional=True)
     menu = Menu(model, data, **options)
-    test = menu.batches if test is None else Batches(test, menu.model)
+    own, test = test is not None, menu.batches if test is None else Batches(test, menu.model)
     labelled = test is not None and next(iter(test))[1] is not None
+    if own and not labelled:
+        raise SSHMLError("test has no labels; give (inputs, labels), or evaluate=... of your own.")
     if evaluate is None and labelled:
         evaluate = lambda small: accuracy(small, test)  # noqa: E731
     rows, plans, notes = [], [], list(menu.notes)

@@ -1,11 +1,10 @@
 """Training under a projection: after a step of the optimizer the weights are put back to low rank."""
 
-import numbers
-
 import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import as_module, choice, integer, real
 from sshml.compression.model import compress
 from sshml.compression.modules import find_layer
 from sshml.compression.plan import Choice, Plan
@@ -73,17 +72,15 @@ class LowRank:
         tensors=None,
     ):
         for name, value, choices in (("method", method, METHODS), ("moments", moments, MOMENTS)):
-            if value not in choices:
-                raise SSHMLError(f"{name} {value!r} is unknown; choose one of {', '.join(choices)}.")
+            choice(value, name, tuple(choices))
+        model = as_module(model)
         if (rank is None) == (tolerance is None):
             raise SSHMLError("give either rank or tolerance.")
         if tolerance is not None and method == "subspace":
             raise SSHMLError('a tolerance needs all singular values; choose method "svd" or "randomized".')
-        if tolerance is not None and (not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1):
-            raise SSHMLError(f"tolerance is {tolerance!r}; expected a number above 0 and below 1.")
-        for name, value in (("oversampling", oversampling), ("power", power), ("seed", seed)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
-                raise SSHMLError(f"{name} is {value!r}; expected an integer of at least 0.")
+        tolerance = None if tolerance is None else real(tolerance, "tolerance", above=0, below=1)
+        oversampling, power = integer(oversampling, "oversampling", 0), integer(power, "power", 0, 1000)
+        seed = integer(seed, "seed", 0, 2**63 - 1)
         if optimizer is not None and not hasattr(optimizer, "param_groups"):
             raise SSHMLError(f"the optimizer is a {type(optimizer).__name__}; expected one of torch.optim.")
         if moments != "keep" and optimizer is None:
@@ -190,8 +187,7 @@ class LowRank:
             if name not in self.sites:
                 why = self.reasons.get(name, f"there is none; there are {', '.join(self.sites)}")
                 raise SSHMLError(f"layer {name!r} cannot be projected: {why}.")
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-                raise SSHMLError(f"rank {value!r} of layer {name!r} is no rank; expected an integer of at least 1.")
+            integer(value, "rank", 1)
         full = {name: min(site.out_features, site.in_features) for name, site in self.sites.items()}
         return {name: int(value) for name, value in named.items() if value < full[name]}
 
@@ -346,15 +342,13 @@ def _masked(u, ranks):
 
 def _every(every, steps_per_epoch):
     """Return the number of steps between two projections, None where nobody can tell."""
-    if every == "epoch":
+    if isinstance(every, str) and every == "epoch":
         if steps_per_epoch is None:
             return None  # enough for `project` and `factorize`
         every, name = steps_per_epoch, "steps_per_epoch"
     else:
         name = "every"
-    if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
-        raise SSHMLError(f'{name} is {every!r}; expected "epoch" or an integer of at least 1.')
-    return int(every)
+    return integer(every, name, 1)
 
 
 def _projectable(model):

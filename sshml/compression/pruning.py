@@ -1,12 +1,10 @@
 """Magnitude pruning: keep the weights of largest modulus."""
 
-import numbers
-
 import torch
 from torch import nn
 
+from sshml.arguments import instance, integer
 from sshml.compression.layer import CompressedLinear, check_weight
-from sshml.errors import SSHMLError
 
 
 def largest_weights(weight, keep):
@@ -26,19 +24,19 @@ def largest_weights(weight, keep):
     tensor([0, 1])
     """
     weight = check_weight(weight)
-    _check_keep(keep, weight.shape)
+    keep = _check_keep(keep, weight.shape)
     order = weight.flatten(-2).abs().sort(dim=-1, descending=True, stable=True).indices
     return order[..., :keep].sort(dim=-1).values
 
 
 def _check_keep(keep, shape):
-    size = shape[-2] * shape[-1]
-    if isinstance(keep, bool) or not isinstance(keep, numbers.Integral) or not 1 <= keep <= size:
-        raise SSHMLError(f"keep {keep!r} does not fit a {shape[-2]} x {shape[-1]} weight; choose 1 to {size} weights.")
+    """Return `keep` as an int, or raise where a weight does not have so many entries."""
+    return integer(keep, "keep", 1, shape[-2] * shape[-1])
 
 
 def index_dtype(size):
     """Return the smallest integer type that can index `size` weights."""
+    size = integer(size, "size", 0, 2**62)
     return next(t for t in (torch.int16, torch.int32, torch.int64) if size - 1 <= torch.iinfo(t).max)
 
 
@@ -58,10 +56,10 @@ class MaskedLinear(CompressedLinear):
 
     def __init__(self, in_features, out_features, keep, bias=True, device=None, dtype=None):
         super().__init__(in_features, out_features, bias, device, dtype)
-        _check_keep(keep, (out_features, in_features))
-        self.keep = int(keep)
-        self.values = nn.Parameter(torch.zeros(keep, device=device, dtype=dtype))
-        self.register_buffer("indices", torch.arange(keep, device=device).to(index_dtype(out_features * in_features)))
+        size = self.out_features * self.in_features
+        self.keep = _check_keep(keep, (self.out_features, self.in_features))
+        self.values = nn.Parameter(torch.zeros(self.keep, device=device, dtype=dtype))
+        self.register_buffer("indices", torch.arange(self.keep, device=device).to(index_dtype(size)))
 
     @classmethod
     def from_dense(cls, layer, keep, allow_growth=False):
@@ -75,7 +73,7 @@ class MaskedLinear(CompressedLinear):
         Raises:
             SSHMLError: keep out of range, or a result that would be larger than the dense layer.
         """
-        weight = check_weight(layer)
+        weight = check_weight(instance(layer, "layer", nn.Linear, "an nn.Linear"))
         indices = largest_weights(weight, keep)
         new = cls(layer.in_features, layer.out_features, keep, layer.bias is not None, weight.device, weight.dtype)
         new.values.data = weight.flatten()[indices]

@@ -1,9 +1,8 @@
 """Randomised truncated singular value decomposition, of fixed rank and of fixed precision."""
 
-import numbers
-
 import torch
 
+from sshml.arguments import instance, integer, real
 from sshml.compression.layer import check_weight
 from sshml.compression.lowrank import check_rank
 from sshml.errors import SSHMLError
@@ -39,19 +38,18 @@ def randomized_svd(weight, rank=None, *, tolerance=None, oversampling=10, power=
     weight = check_weight(weight)
     if (rank is None) == (tolerance is None):
         raise SSHMLError("give either rank or tolerance.")
-    for name, value, least in (("oversampling", oversampling, 0), ("power", power, 0), ("block", block, 1)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise SSHMLError(f"{name} is {value!r}; expected an integer of at least {least}.")
+    oversampling, power = integer(oversampling, "oversampling", 0), integer(power, "power", 0, 1000)
+    block = integer(block, "block", 1)
+    if generator is not None:
+        instance(generator, "generator", torch.Generator, "a torch.Generator or None")
     if rank is not None:
-        check_rank(rank, weight.shape)
-        basis = _range(weight, min(int(rank) + oversampling, *weight.shape[-2:]), power, generator)
-        return _within(basis, weight, slice(int(rank)))
-    least = LEAST_TOLERANCE[weight.dtype]
-    if not isinstance(tolerance, numbers.Real) or not least <= tolerance < 1:
-        raise SSHMLError(f"tolerance is {tolerance!r}; expected a number from {least:g} to below 1 in {weight.dtype}.")
+        rank = check_rank(rank, weight.shape)
+        basis = _range(weight, min(rank + oversampling, *weight.shape[-2:]), power, generator)
+        return _within(basis, weight, slice(rank))
+    tolerance = real(tolerance, "tolerance", LEAST_TOLERANCE[weight.dtype], below=1)
     if weight.ndim != 2:
         raise SSHMLError(f"the weight has shape {tuple(weight.shape)}; a tolerance needs one matrix (out, in).")
-    return _of_precision(weight, float(tolerance), power, block, generator)
+    return _of_precision(weight, tolerance, power, block, generator)
 
 
 def _of_precision(weight, tolerance, power, block, generator):

@@ -4,7 +4,8 @@ import torch
 import torch.fx
 from torch import nn
 
-from sshml.compression.saving import as_path, load_model, made_by
+from sshml.arguments import as_path, function
+from sshml.compression.saving import load_model, made_by
 from sshml.errors import SSHMLError, one_line
 
 PROGRAM, STATES = ".pt2", (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
@@ -25,6 +26,7 @@ def read_module(path, factory=None):
         SSHMLError: no such file, a foreign or damaged one, no factory, or one of another architecture.
     """
     path = as_path(path)
+    function(factory, "factory", optional=True)
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     if path.suffix == PROGRAM:

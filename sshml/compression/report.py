@@ -4,8 +4,8 @@ import dataclasses
 import json
 
 import torch
-from torch import nn
 
+from sshml.arguments import as_module, function
 from sshml.compression.attention import PARTS, CompressedAttention
 from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.convolution import CompressedConv
@@ -98,8 +98,8 @@ def report(model, small, data=None, progress=None):
         SSHMLError: the two are not of one architecture.
     """
     sites, reasons = survey(model)
-    if not isinstance(small, nn.Module):
-        raise SSHMLError(f"the small model is a {type(small).__name__}; expected an nn.Module.")
+    small = as_module(small, "small")
+    function(progress, "progress", optional=True)
     missing = [site.path for site in sites.values() if site.path and not _has(small, site.path)]
     if missing:
         raise SSHMLError(f"the small model has no module {missing[0]!r}; give the one that came from the first.")

@@ -1,14 +1,13 @@
 """Compressed models in files: HDF5 (format `sshml-model`, version 1, tree in data/README.md) and safetensors."""
 
 import json
-import os
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import as_path
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
@@ -149,13 +148,6 @@ def _take_types(model, state):
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if name in state and tensor.dtype != state[name].dtype:
             tensor.data = tensor.data.to(state[name].dtype)
-
-
-def as_path(path):
-    """Return a path of a text or path, or raise."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise SSHMLError(f"the path is a {type(path).__name__}; expected a text or a path.")
-    return Path(path)
 
 
 def _ending(path):

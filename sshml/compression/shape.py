@@ -6,7 +6,11 @@ import itertools
 import math
 import numbers
 
+from sshml.arguments import flag, integer, shown
 from sshml.errors import SSHMLError
+
+MOST = 2**40
+"""Neurons on a side of a layer, at most: their prime factors take a second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +40,11 @@ class MPOShape:
     def __post_init__(self):
         for name in ("out_dims", "in_dims"):
             dims = getattr(self, name)
-            whole = isinstance(dims, (tuple, list)) and all(_is_whole(d) and d >= 1 for d in dims)
+            whole = isinstance(dims, (tuple, list)) and all(_is_whole(d) and 1 <= d <= MOST for d in dims)
             if not whole or len(dims) < 2:
-                raise SSHMLError(f"{name} {dims!r} do not make sites; give two or more integers >= 1: (4, 4, 4).")
+                raise SSHMLError(f"{name} {shown(dims)} do not make sites; give two or more integers >= 1: (4, 4, 4).")
             object.__setattr__(self, name, tuple(int(d) for d in dims))
-        if not isinstance(self.pad, bool):
-            raise SSHMLError(f"pad is {self.pad!r}; expected True or False.")
+        object.__setattr__(self, "pad", flag(self.pad, "pad"))
         if len(self.out_dims) != len(self.in_dims):
             raise SSHMLError(
                 f"out_dims {self.out_dims} and in_dims {self.in_dims} have {len(self.out_dims)} and"
@@ -83,7 +86,8 @@ class MPOShape:
         wanted = max_bond if isinstance(max_bond, (tuple, list)) else [max_bond] * cuts
         if len(wanted) != cuts or not all(b is None or (_is_whole(b) and b >= 1) for b in wanted):
             raise SSHMLError(
-                f"max_bond {max_bond!r} does not fit; choose 1 to {max(self.bonds())}, or {cuts} integers, one per cut."
+                f"max_bond {shown(max_bond)} does not fit; choose 1 to {max(self.bonds())}, or {cuts} integers, one per"
+                " cut."
             )
         wanted = [math.inf if bond is None else int(bond) for bond in wanted]
         dims = self.site_dims
@@ -130,12 +134,11 @@ class MPOShape:
         >>> MPOShape.automatic(256, 784)
         MPOShape(out_dims=(4, 4, 4, 4), in_dims=(4, 7, 7, 4), pad=False)
         """
-        if not all(_is_whole(n) and n >= 1 for n in (out_features, in_features)):
-            raise SSHMLError(f"a layer of {in_features} inputs and {out_features} outputs has no shape.")
+        out_features = integer(out_features, "out_features", 1, MOST)
+        in_features = integer(in_features, "in_features", 1, MOST)
         if sites is None:
             sites = max(2, int(math.log(max(out_features, in_features), 4)))
-        if not _is_whole(sites) or sites < 2:
-            raise SSHMLError(f"sites is {sites!r}; expected an integer of at least 2.")
+        sites, pad = integer(sites, "sites", 2, 100), flag(pad, "pad")
         sizes = [_next_smooth(n, sites) if pad else n for n in (out_features, in_features)]
         out_dims, in_dims = (balanced(n, sites) for n in sizes)
         pad = pad and sizes != [out_features, in_features]
@@ -145,13 +148,16 @@ class MPOShape:
 
 def as_shape(shape, out_features=None, in_features=None):
     """Return an `MPOShape` from one, from (out_dims, in_dims), or the automatic one from None; checked if sized."""
+    sizes = {"out_features": out_features, "in_features": in_features}
+    if out_features is not None or in_features is not None:
+        out_features, in_features = (integer(size, name, 1, MOST) for name, size in sizes.items())
     if shape is None:
         if out_features is None:
             raise SSHMLError("a shape is needed: MPOShape(out_dims, in_dims).")
         return MPOShape.automatic(out_features, in_features)
     if not isinstance(shape, MPOShape):
         if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
-            raise SSHMLError(f"shape {shape!r} is not understood; give an MPOShape or (out_dims, in_dims).")
+            raise SSHMLError(f"shape {shown(shape)} is not understood; give an MPOShape or (out_dims, in_dims).")
         shape = MPOShape(*shape)
     if out_features is not None:
         shape.check(out_features, in_features)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sshml.arguments import function
 from sshml.chain import hamiltonian, label, log_margin
 from sshml.dataset.layout import FORMAT, FORMAT_VERSION
 from sshml.dataset.shards import SHARD_FORMAT, Shard
@@ -27,6 +28,7 @@ def check(path, progress=None):
     Raises:
         SSHMLError: the first broken rule, with the path inside the file and the sample.
     """
+    function(progress, "progress", optional=True)
     dataset = open_dataset(path)
     spec, names, block = dataset.spec, list(dataset.layout.arrays), dataset.layout.block_rows
     total, done, marks = sum(map(len, dataset.splits.values())), 0, []

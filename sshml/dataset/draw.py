@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from sshml.arguments import choice, instance, integer
 from sshml.chain import apply_gauge, eigenstates, label, log_margin, uniforms
 from sshml.dataset.hoppings import SPLITS, grid_points
+from sshml.dataset.spec import MOST, DatasetSpec
 from sshml.errors import SSHMLError
 
 ATTEMPTS = 100
@@ -68,6 +70,9 @@ def solved(spec, split, index, drawn):
 
 def _labelled(spec, split, first, count):
     """Return (hoppings by kind, winding numbers) with the closed gaps drawn again."""
+    instance(spec, "spec", DatasetSpec, "a DatasetSpec")
+    choice(split, "split", SPLITS)
+    first, count = integer(first, "first", 0, MOST), integer(count, "count", 0, MOST)
     drawn = _draw(spec, split, first, count, attempt=0)
     winding, closed = label(*drawn[:2], spec.boundary, *drawn[2:])
     for attempt in range(1, ATTEMPTS):
@@ -89,8 +94,6 @@ def _draw(spec, split, first, count, attempt):
 
     Numbers of a sample: the clean v and w, then the disorder of every v and w; behind them the same of j3 and j4.
     """
-    if split not in SPLITS:
-        raise SSHMLError(f"split {split!r} is unknown; choose one of {', '.join(SPLITS)}.")
     names = list(spec.clean)
     widths = [n for pair in (names[:2], names[2:]) for n in [len(pair), *map(spec.bonds, pair)] if pair]
     draws = uniforms((spec.seed, SPLITS.index(split)), first, count, sum(widths), stream=attempt)

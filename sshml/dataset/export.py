@@ -2,6 +2,7 @@
 
 import csv
 
+from sshml.arguments import function
 from sshml.dataset.layout import FORMAT, FORMAT_VERSION
 from sshml.dataset.store import open_dataset
 from sshml.files import new_file
@@ -28,6 +29,7 @@ def export(data, path, force=False, progress=None):
     Raises:
         SSHMLError: not a dataset, or the file exists or cannot be written.
     """
+    function(progress, "progress", optional=True)
     dataset = open_dataset(data)
     spec, done, total = dataset.spec, 0, sum(map(len, dataset.splits.values()))
     labels = ["winding"] + ["log_margin"] * (not spec.is_longer)

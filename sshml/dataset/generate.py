@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from sshml import jobs
+from sshml.arguments import as_path, flag, function, instance, integer
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import Layout
 from sshml.dataset.shards import Shard, is_complete, shards, write_samples, write_virtual
@@ -37,12 +38,14 @@ def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size
         SSHMLError: the file exists or cannot be written, shards of another spec are there, no scheduler answers, or
             another process is writing the same shards.
     """
-    path = Path(path)
-    for name, value in (("shard_size", shard_size), ("workers", workers)):
-        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
-            raise SSHMLError(f"{name} is {value!r}; expected an integer of at least 1.")
-    refuse_existing(path, force)
+    path, force = as_path(path), flag(force, "force")
+    function(progress, "progress", optional=True)
     layout = Layout(spec, recipe)
+    shard_size = None if shard_size is None else integer(shard_size, "shard_size", 1)
+    workers = integer(workers, "workers", 1)
+    if scheduler is not None:
+        instance(scheduler, "scheduler", str, "an address like tcp://host:8786")
+    refuse_existing(path, force)
     total = sum(getattr(spec, split) for split in SPLITS)
     report = (lambda done: progress(done, total)) if progress else (lambda done: None)
     if shard_size is None and (workers > 1 or scheduler):

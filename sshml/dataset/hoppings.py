@@ -1,14 +1,17 @@
 """Clean hoppings: their distribution over the chains of a dataset, and the points of a grid of them."""
 
 import dataclasses
-import math
 
 import numpy as np
 
+from sshml.arguments import integer, real, shown
 from sshml.chain import label, uniforms
 from sshml.errors import SSHMLError
 
 SPLITS = ("train", "valid", "test")
+
+MOST_POINTS = 10**7
+"""Points of a grid, at most: all of them are in memory."""
 
 HOPPINGS = ("v", "w", "j3", "j4")
 
@@ -29,10 +32,10 @@ class Hopping:
     points: int | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "low", float(self.low))
-        object.__setattr__(self, "high", self.low if self.high is None else float(self.high))
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise SSHMLError(f"hopping {self} is not finite; give finite numbers.")
+        object.__setattr__(self, "low", real(self.low, "the hopping"))
+        object.__setattr__(self, "high", self.low if self.high is None else real(self.high, "the hopping's upper end"))
+        if self.points is not None:
+            object.__setattr__(self, "points", integer(self.points, "the hopping's points", 0, MOST_POINTS))
         if self.high < self.low:
             raise SSHMLError(
                 f"hopping range {self.low:g}:{self.high:g} is reversed; write it as {self.high:g}:{self.low:g}."
@@ -52,10 +55,11 @@ class Hopping:
             parts = tuple(p for p in parts if p is not None) if isinstance(parts, (list, tuple)) else (parts,)
             if not 1 <= len(parts) <= 3 or (len(parts) == 3 and int(parts[2]) != float(parts[2])):
                 raise ValueError
-            numbers = [float(part) for part in parts[:2]] + [int(part) for part in parts[2:]]
-        except (TypeError, ValueError):
+            numbers = [float(part) if isinstance(part, str) else part for part in parts[:2]]
+            numbers += [int(part) for part in parts[2:]]
+        except (OverflowError, TypeError, ValueError):
             raise SSHMLError(
-                f"hopping {value!r} is not understood; write a number (0.5), a range (0:1) or a grid (0:2:21)."
+                f"hopping {shown(value)} is not understood; write a number (0.5), a range (0:1) or a grid (0:2:21)."
             ) from None
         return cls(*numbers)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sshml.arguments import as_path, choice, integer, shown
 from sshml.errors import SSHMLError
 
 
@@ -43,7 +44,7 @@ class ImageSplit:
             index: images to return: a number, a slice, a mask, or numbers in any order.
         """
         if view is not None:
-            raise SSHMLError(f"images have no view {view!r}; leave it out.")
+            raise SSHMLError(f"images have no view {shown(view)}; leave it out.")
         border = ((self.padding,) * 2,) * 2
         pixels = self.pixels[index]
         return np.pad(pixels, ((0, 0),) * (pixels.ndim - 2) + border).astype(np.float32) / np.float32(255)
@@ -166,14 +167,11 @@ def images(name, root=None, valid=5000, seed=0, padding=0):
     Raises:
         SSHMLError: unknown name, missing or damaged files, no network, too many images held out.
     """
-    if name not in SETS:
-        raise SSHMLError(f"data set {name!r} is unknown; choose one of {', '.join(SETS)}.")
+    choice(name, "data set", tuple(SETS))
+    root = None if root is None else as_path(root, "root")
+    seed, padding = integer(seed, "seed", 0), integer(padding, "padding", 0, 10**4)
     pixels, labels, test_pixels, test_labels = _read(name, None if root is None else str(root))
-    for what, number in (("seed", seed), ("padding", padding), ("valid", valid)):
-        if isinstance(number, bool) or not isinstance(number, int) or (number < 0 and what != "valid"):
-            raise SSHMLError(f"{what} is {number!r}; expected an integer of at least 0.")
-    if not 0 < valid < len(labels):
-        raise SSHMLError(f"valid is {valid}; expected 1 to {len(labels) - 1} of the {len(labels)} training images.")
+    valid = integer(valid, "valid", 1, len(labels) - 1)
     order = np.random.default_rng(seed).permutation(len(labels))
     parts = [np.sort(order[valid:]), np.sort(order[:valid])]
     train, held = (ImageSplit(pixels[part], labels[part].astype(np.int64), padding) for part in parts)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from sshml.arguments import flag, instance
 from sshml.dataset.spec import DatasetSpec
 from sshml.hdf5 import crc32
 
@@ -23,6 +24,10 @@ class Layout:
 
     spec: DatasetSpec
     recipe: bool = False
+
+    def __post_init__(self):
+        instance(self.spec, "spec", DatasetSpec, "a DatasetSpec")
+        flag(self.recipe, "recipe")
 
     @property
     def arrays(self):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sshml.arguments import as_array, integer, shown
 from sshml.chain import fixed_signs
 from sshml.errors import SSHMLError
 
@@ -32,7 +33,10 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
     Raises:
         SSHMLError: shapes that do not match, or too few samples of a label.
     """
-    states, winding = np.asarray(states)[:limit], np.asarray(winding)[:limit]
+    folds, neighbours = integer(folds, "folds", 2, 10**6), integer(neighbours, "neighbours", 1, 10**6)
+    limit, seed = integer(limit, "limit", 1, 2**62), integer(seed, "seed", 0)
+    states = as_array(states, "states", axes="sample, level, site")[:limit]
+    winding = as_array(winding, "winding", axes="sample")[:limit]
     if states.ndim != 3 or winding.shape != states.shape[:1]:
         raise SSHMLError(
             f"states {states.shape} and winding {winding.shape} do not match; expected (sample, level, site) and"
@@ -72,6 +76,9 @@ def split_distance(dataset, queries=1000):
     """
     from scipy.spatial import cKDTree
 
+    queries = integer(queries, "queries", 1)
+    if not hasattr(dataset, "spec") or not hasattr(dataset, "test"):
+        raise SSHMLError(f"dataset is {shown(dataset)}; expected a Dataset, as of open_dataset(path).")
     train, test = (np.concatenate([s.read("v"), s.read("w")], axis=1) for s in (dataset.train, dataset.test))
     distance, _ = cKDTree(train).query(test[:queries])
     distance /= np.sqrt(train.shape[1])

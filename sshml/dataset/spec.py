@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-import math
 
+from sshml.arguments import choice, integer, real
 from sshml.chain import BOUNDARIES, GAUGES
 from sshml.dataset.hoppings import HOPPINGS, SPLITS, Hopping, grid_points
 from sshml.errors import SSHMLError
@@ -13,6 +13,10 @@ LAWS = ("uniform", "normal", "multiplicative")
 
 LATER = {"j3": None, "j4": None, "disorder_j3": 0.0, "disorder_j4": 0.0, "law": "uniform"}
 """Fields that releases before 0.2 do not know, left out of the JSON where they have no effect."""
+
+
+MOST = 2**48
+"""Cells and samples, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,23 +72,12 @@ class DatasetSpec:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None and name in LATER else Hopping.parse(value))
         for name, least in (("cells", 2), *((split, 1) for split in SPLITS), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
-                raise SSHMLError(f"{name} is {value!r}; expected an integer of at least {least}.")
-            object.__setattr__(self, name, value.__index__())
-        if self.seed >= 2**64:
-            raise SSHMLError(f"seed {self.seed} is out of range; choose an integer from 0 to 2^64 - 1.")
+            most = 2**64 - 1 if name == "seed" else MOST
+            object.__setattr__(self, name, integer(getattr(self, name), name, least, most))
         for name in (f"disorder_{hopping}" for hopping in HOPPINGS):
-            try:
-                value = float(getattr(self, name))
-            except (TypeError, ValueError):
-                value = math.nan
-            if not 0 <= value < math.inf:
-                raise SSHMLError(f"{name} is {getattr(self, name)!r}; expected a strength of at least 0.")
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, real(getattr(self, name), name, 0))
         for name, choices in (("boundary", BOUNDARIES), ("gauge", GAUGES), ("law", LAWS)):
-            if getattr(self, name) not in choices:
-                raise SSHMLError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(choices)}.")
+            choice(getattr(self, name), name, choices)
         self._check_longer()
         scale = max(*(abs(x) for h in self.clean.values() for x in (h.low, h.high)), *map(self.disorder_of, self.clean))
         if not 1e-30 <= scale <= 1e30:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sshml.arguments import as_array, as_path, choice, integer, sequence, shown
 from sshml.dataset.draw import solved
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
@@ -35,8 +36,7 @@ class Split:
 
         Each call reads a chunk of the file; `sshml.classifier.Stream` reads every chunk once per epoch.
         """
-        if isinstance(number, bool) or not hasattr(number, "__index__"):
-            raise SSHMLError(f"sample {number!r:.60} is no number; `read` and `inputs` take slices and lists.")
+        number = integer(number, "the sample's number")
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of {len(self)}")  # ends a loop over the split
         return self.__getitems__([number])[0]
@@ -59,7 +59,9 @@ class Split:
         Raises:
             SSHMLError: not such a file, no such array, rows out of range, or data that cannot be read.
         """
-        names = (array,) if isinstance(array, str) else tuple(array)
+        names = (array,) if isinstance(array, str) else tuple(sequence(array, "array"))
+        for name in names:
+            choice(name, "array", tuple(Layout(self.spec).arrays))
         rows, back = _rows(index, len(self))
         with contextlib.nullcontext(file) if file else open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
             made = {}
@@ -132,8 +134,7 @@ class Split:
 
 def check_view(view):
     """Raise where `view` is not one of VIEWS."""
-    if view not in VIEWS:
-        raise SSHMLError(f"view {view!r} is unknown; choose one of {', '.join(VIEWS)}.")
+    choice(view, "view", VIEWS)
 
 
 def apply_view(states, view):
@@ -151,19 +152,31 @@ def apply_view(states, view):
 
 def _rows(index, size):
     """Return (rows as h5py takes them: a slice or ascending numbers, what brings them into the order asked or None)."""
-    if isinstance(index, slice) and (index.step is None or index.step > 0):
+    if isinstance(index, slice) and _is_plain(index):
         return index, None
-    chosen = np.asarray(np.arange(size)[index] if isinstance(index, slice) else index)
+    if isinstance(index, slice):
+        try:
+            chosen = np.arange(size)[index]
+        except (TypeError, ValueError):
+            raise SSHMLError(f"rows {shown(index)} are no slice of whole numbers.") from None
+    else:
+        chosen = as_array(index, "rows", kinds="iub")
     if chosen.dtype == bool and chosen.shape == (size,):
         chosen = np.flatnonzero(chosen)
     if chosen.size == 0:
         return slice(0), None
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.min() < -size or chosen.max() >= size:
-        raise SSHMLError(f"rows {index!r:.80} are not among {size} samples; give numbers from 0 to {size - 1}.")
+        raise SSHMLError(f"rows {shown(index)} are not among {size} samples; give numbers from 0 to {size - 1}.")
     rows, back = np.unique(chosen % size, return_inverse=True)
     if chosen.ndim == 0:
         return rows, 0
     return rows, None if np.array_equal(rows, chosen) else back
+
+
+def _is_plain(index):
+    """Return whether h5py takes a slice as it is."""
+    whole = all(part is None or type(part) is int for part in (index.start, index.stop, index.step))
+    return whole and (index.step is None or index.step > 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +221,7 @@ def open_dataset(path):
     Raises:
         SSHMLError: not such a file; the message names the path inside the file where the first rule breaks.
     """
-    path = Path(path).absolute()
+    path = as_path(path).absolute()
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
         refuse_foreign(file, path, shards=True)
         spec = _read_spec(file, path)

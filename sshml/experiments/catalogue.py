@@ -2,8 +2,10 @@
 
 import ast
 import dataclasses
+import os
 from pathlib import Path
 
+from sshml.arguments import flag, instance, shown
 from sshml.errors import SSHMLError, one_line
 from sshml.experiments.experiment import Experiment
 from sshml.jobs import load_module
@@ -30,6 +32,8 @@ def load(name):
     Raises:
         SSHMLError: no such experiment, or a file that defines none.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise SSHMLError(f"the experiment is {shown(name)}; choose one of {', '.join(names())}, or a .py file.")
     if str(name).endswith(".py"):
         found = getattr(load_module(str(name)), "experiment", None)
         if not isinstance(found, Experiment):
@@ -54,9 +58,11 @@ def settings_of(experiment, full=False, changes=()):
     Raises:
         SSHMLError: no such field, or a text that is no such value.
     """
+    instance(experiment, "experiment", Experiment, "an Experiment, as load(name)[1]")
+    full, changes = flag(full, "full"), as_changes(changes)
     fields = {field.name: _default(field) for field in dataclasses.fields(experiment.settings)}
     values = dict(experiment.full) if full else {}
-    for name, value in dict(changes).items():
+    for name, value in changes.items():
         if name not in fields:
             raise SSHMLError(f"setting {name!r} is unknown; choose one of {', '.join(fields)}.")
         values[name] = _parsed(name, value, fields[name]) if isinstance(value, str) else value
@@ -66,6 +72,14 @@ def settings_of(experiment, full=False, changes=()):
         raise
     except Exception as error:
         raise SSHMLError(f"the settings do not fit: {one_line(error)}.") from None
+
+
+def as_changes(changes):
+    """Return {field: value}, or raise."""
+    try:
+        return dict(None if isinstance(changes, (str, bytes)) else changes)
+    except (TypeError, ValueError):
+        raise SSHMLError(f"the settings are {shown(changes)}; expected {{field: value}}.") from None
 
 
 def _default(field):
@@ -87,7 +101,7 @@ def _parsed(name, text, like):
             return int(text)
         return float(text) if isinstance(like, float) else text
     except (KeyError, ValueError):
-        raise SSHMLError(f"setting {name} is {text!r}; expected a value like {_shown(like)}.") from None
+        raise SSHMLError(f"setting {name} is {shown(text)}; expected a value like {_shown(like)}.") from None
 
 
 def _guessed(text):

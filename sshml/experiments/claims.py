@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from sshml.arguments import as_array, real
 from sshml.statistics import mean_std, written
 
 
@@ -17,21 +18,25 @@ class Rule:
 
 def near(target, allowed):
     """Return the rule that the mean lies within `allowed` of a target."""
+    target, allowed = real(target, "target"), real(allowed, "allowed", 0)
     return Rule(f"mean within {allowed:g} of {target:g}", lambda x: abs(x.mean() - target) <= allowed)
 
 
 def at_least(least):
     """Return the rule that the mean is a number or more."""
+    least = real(least, "least")
     return Rule(f"mean >= {least:g}", lambda x: x.mean() >= least)
 
 
 def at_most(most):
     """Return the rule that the mean is a number or less."""
+    most = real(most, "most")
     return Rule(f"mean <= {most:g}", lambda x: x.mean() <= most)
 
 
 def above(bound):
     """Return the rule that the mean is larger than a number."""
+    bound = real(bound, "bound")
     return Rule(f"mean > {bound:g}", lambda x: x.mean() > bound)
 
 
@@ -67,7 +72,8 @@ class Claim:
 
     def row(self):
         """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
-        values = np.asarray(self.values() if callable(self.values) else self.values, dtype=float).ravel()
+        values = self.values() if callable(self.values) else self.values
+        values = as_array(values, f"the values of {self.id}", kinds="biuf", dtype=float).ravel()
         mean, std, found = mean_std(values)
         finite = values[np.isfinite(values)]
         if not found:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from sshml import jobs as tasks
+from sshml.arguments import as_path, flag, instance, integer
 from sshml.errors import SSHMLError, one_line
 from sshml.experiments import results, store
-from sshml.experiments.catalogue import load, settings_of
+from sshml.experiments.catalogue import as_changes, load, settings_of
 from sshml.experiments.experiment import Job, Where
 
 RATES = Path(__file__).with_name("durations.json")
@@ -50,7 +51,9 @@ class Plan:
     """
 
     def __init__(self, names, out="results", full=False, changes=(), where=None, part=None, keep=False, force=False):
-        self.out, self.where, self.keep = Path(out).absolute(), where or Where(), keep
+        self.out, self.keep = as_path(out, "out").absolute(), flag(keep, "keep")
+        self.where = Where() if where is None else instance(where, "where", Where, "a Where")
+        full, force = flag(full, "full"), flag(force, "force")
         self.store = self.out / "jobs"
         if self.out.exists() and not self.out.is_dir():
             raise SSHMLError(f"{out} is a file; give the name of a folder.")
@@ -59,7 +62,7 @@ class Plan:
             short, experiment = load(name)
             if loaded.setdefault(short, experiment) is not experiment:
                 raise SSHMLError(f"two experiments have the name {short}; their results would replace each other.")
-        changes, known = dict(changes), set()
+        changes, known = as_changes(changes), set()
         self.parts = {}
         for name, experiment in loaded.items():
             fields = {field.name for field in dataclasses.fields(experiment.settings)}
@@ -208,7 +211,8 @@ def run(name, out="results", settings=None, full=False, where=None, workers=1, s
     Raises:
         SSHMLError: an unknown experiment or setting, results of other settings, no scheduler.
     """
-    plan = Plan([name], out, full, settings or {}, where, keep=keep, force=force)
+    workers = integer(workers, "workers", 1)
+    plan = Plan([name], out, full, {} if settings is None else settings, where, keep=keep, force=force)
     failed = plan.run(min(workers, max(1, len(plan.missing))), scheduler)
     return plan.conclude(failed)[0]
 
@@ -216,5 +220,6 @@ def run(name, out="results", settings=None, full=False, where=None, workers=1, s
 def redraw(name, out="results"):
     """Make claims and figures of an experiment anew from its tables in `out/NAME`; return the `Outcome`."""
     name, experiment = load(name)
-    claims, failures = results.redraw(Path(out) / name, name, experiment)
-    return Outcome(name, Path(out) / name, claims, failures)
+    out = as_path(out, "out")
+    claims, failures = results.redraw(out / name, name, experiment)
+    return Outcome(name, out / name, claims, failures)

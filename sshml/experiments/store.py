@@ -13,6 +13,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from sshml.arguments import shown
 from sshml.errors import SSHMLError
 from sshml.experiments.experiment import Result, Where, canonical, joined
 from sshml.experiments.fingerprint import code_of
@@ -149,7 +150,7 @@ TABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 def _row(row, table):
     if not isinstance(row, dict) or not all(isinstance(key, str) for key in row):
-        raise SSHMLError(f"table {table} holds {row!r:.60}, no row; give dictionaries {{column: number or text}}.")
+        raise SSHMLError(f"table {table} holds {shown(row)}, no row; give dictionaries {{column: number or text}}.")
     return {key: _cell(value, table) for key, value in row.items()}
 
 

@@ -97,7 +97,7 @@ def test_entropy_in_bits_renyi_and_limits():
     assert entanglement_entropy([0.0, 0.0]) == 0
     np.testing.assert_allclose(entanglement_entropy(np.eye(3) + 0.0), np.zeros(3))
     for bad in ({"base": 1}, {"base": 0.5}, {"base": -2}, {"base": math.inf}, {"alpha": -1}):
-        with pytest.raises(SSHMLError, match="choose a"):
+        with pytest.raises(SSHMLError, match="expected a"):
             entanglement_entropy(values, **bad)
     with pytest.raises(SSHMLError, match="real numbers"):
         entanglement_entropy(values + 1j)
@@ -148,7 +148,7 @@ def test_layers_and_arrays_of_any_kind(weight):
     for measure in (cut_entropies, vector_entropies):
         with pytest.raises(SSHMLError, match="a shape is needed"):
             measure(weight, None)
-    with pytest.raises(SSHMLError, match="choose a number above 1"):
+    with pytest.raises(SSHMLError, match="expected a number above 1"):
         cut_entropies(weight, SHAPE, base=1)
     with pytest.raises(SSHMLError, match="at least 1"):
         entropy_recorder({"0": None}, every=0)
@@ -248,8 +248,8 @@ def test_recording_through_training(dataset):
 @pytest.mark.parametrize(
     ("shape", "cut", "words"),
     [
-        (SHAPE, 0, "choose 1 to 2"),
-        (SHAPE, 3, "choose 1 to 2"),
+        (SHAPE, 0, "from 1 to 2"),
+        (SHAPE, 3, "from 1 to 2"),
         (SHAPE, [], "no part of the sites"),
         (SHAPE, [0, 1, 2], "no part of the sites"),
         (SHAPE, [5], "no part of the sites"),

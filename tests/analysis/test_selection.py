@@ -55,7 +55,7 @@ def test_bad_input(run, dataset):
         select(run, dataset, layer=1)
     with pytest.raises(SSHMLError, match="uncompressed"):
         select(compress_run(run, 0, "svd", rank=2), dataset)
-    with pytest.raises(SSHMLError, match="choose 1 to 12"):
+    with pytest.raises(SSHMLError, match="from 1 to 12"):
         select(run, dataset, vectors=13)
     projected = dataclasses.replace(run, training=TrainingSpec(view="projector"))
     with pytest.raises(SSHMLError, match="no level axis"):

@@ -112,7 +112,7 @@ def test_float32_output(rng):
 
 @pytest.mark.parametrize("option", [{"solver": "magic"}, {"dtype": np.float16}])
 def test_bad_options(option):
-    with pytest.raises(SSHMLError, match=r"choose (one of|float64)"):
+    with pytest.raises(SSHMLError, match=r"choose (one of|float32 or float64)"):
         eigenstates([1.0, 2.0], [1.0], **option)
 
 

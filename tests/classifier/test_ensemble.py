@@ -123,7 +123,7 @@ def test_members_of_different_kinds_are_refused():
             stack([MLP((4, 3, 2)), other])
     with pytest.raises(SSHMLError, match="lazy"):
         stack([nn.Sequential(nn.LazyLinear(3))] * 2)
-    with pytest.raises(SSHMLError, match="expected an nn"):
+    with pytest.raises(SSHMLError, match="expected a torch"):
         stack([3])
 
 

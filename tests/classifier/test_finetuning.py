@@ -87,7 +87,7 @@ def test_networks_that_are_no_sequential():
 def test_bad_input(problem):
     teacher, small, train, valid = problem
     for options in ({"share": 2}, {"temperature": 0}):
-        with pytest.raises(SSHMLError, match="expected 0 to 1"):
+        with pytest.raises(SSHMLError, match="expected a number"):
             finetune(small, train, valid, teacher=teacher, **options)
     frozen = copy.deepcopy(small).requires_grad_(False)
     with pytest.raises(SSHMLError, match="no parameters to train"):

@@ -30,7 +30,7 @@ def test_any_object_with_inputs_and_labels():
         (np.ones((0, 2)), [], "is empty"),
         (np.ones((3, 2)), [0, 1], "do not match"),
         (np.full((2, 2), np.nan), [0, 1], "NaN"),
-        (np.ones((2, 2)), [0.5, 1], "class numbers"),
+        (np.ones((2, 2)), [0.5, 1], "whole numbers"),
         (np.ones((2, 2)), [-1, 1], "class numbers"),
     ],
 )

@@ -54,10 +54,7 @@ def test_options_of_generate_are_the_fields_of_the_spec():
         assert DatasetSpec(cells=8, **{name: default} if name != "cells" else {}) == DatasetSpec(cells=8), field
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("generate", "x.h5", "--v", "0:1:1000000000000"), ("train", "chains.h5", "x.h5", "--hidden", "1000000000")],
-)
+@pytest.mark.parametrize("arguments", [("train", "chains.h5", "x.h5", "--hidden", "1000000000")])
 def test_too_little_memory_is_one_line(call, folder, tmp_path, arguments):
     arguments = [str(tmp_path / "x.h5") if word == "x.h5" else word for word in arguments]
     code, _, err = call(folder, *arguments)

@@ -318,7 +318,7 @@ def test_plans_that_hold_something_else():
         ({"share": 0.5, "layers": 0}, "layers are 0"),
         ({"share": 0.5, "layers": [["0"]]}, "layers are"),
         ({"share": 10**400}, "share is"),
-        ({"accuracy": 0.5, "evaluate": 3}, "evaluate is a int"),
+        ({"accuracy": 0.5, "evaluate": 3}, "evaluate is 3"),
         ({"accuracy": 0.5, "evaluate": lambda model: "high"}, "evaluate returned 'high'"),
         ({"share": 0.5, "data": [{}]}, "empty dictionary"),
         ({"share": 0.5, "data": (np.ones((3, 16)),) * 3}, "tuple of 3"),

@@ -123,10 +123,10 @@ def test_an_accuracy_is_kept():
     [
         ({}, "either a budget"),
         ({"budget": 50, "tolerance": 0.1}, "either a budget"),
-        ({"budget": 3}, "choose 16 or more"),
-        ({"budget": math.nan}, "choose 16 or more"),
-        ({"tolerance": -0.1}, "no relative error"),
-        ({"tolerance": "0.1"}, "no relative error"),
+        ({"budget": 3}, "at least 16"),
+        ({"budget": math.nan}, "at least 16"),
+        ({"tolerance": -0.1}, "at least 0 and below 1"),
+        ({"tolerance": "0.1"}, "at least 0 and below 1"),
     ],
 )
 def test_bad_input(options, words):

@@ -132,7 +132,7 @@ def test_constructor_arguments_rebuild_it(kind):
 def test_sizes_out_of_range(kind, size):
     if kind is MPOLinear and size in (1000, None) and size is not True:
         pytest.skip("bonds are capped at the exact rank, None means that")
-    with pytest.raises(SSHMLError, match="choose 1 to"):
+    with pytest.raises(SSHMLError, match=r"(from|choose) 1 to"):
         sized(kind, dense((6, 9)), size)
 
 

@@ -117,7 +117,7 @@ def test_canonical_form_carries_the_norm_at_one_site():
                 torch.testing.assert_close(flat @ flat.T, torch.eye(core.shape[0], dtype=core.dtype))
             else:
                 torch.testing.assert_close(core.norm(), weight.norm())
-    with pytest.raises(SSHMLError, match="choose 0 to 2"):
+    with pytest.raises(SSHMLError, match="from 0 to 2"):
         new.canonicalize(3)
 
 
@@ -211,7 +211,7 @@ def test_torch_compile():
     [
         ({"shape": ((4, 3), (4, 3)), "max_bond": 2}, "in_dims .* multiply to 12 but the layer has 24 inputs"),
         ({"shape": SHAPE, "max_bond": 0}, "choose 1 to"),
-        ({"shape": SHAPE, "cutoff": 1.5}, "no relative error"),
+        ({"shape": SHAPE, "cutoff": 1.5}, "at least 0 and below 1"),
         ({"shape": SHAPE, "order": (range(11), None)}, "order of the outputs is no permutation"),
         ({"shape": SHAPE, "order": (None, [0] * 24)}, "order of the inputs is no permutation"),
         ({"shape": SHAPE}, "allow_growth=True"),

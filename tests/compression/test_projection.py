@@ -271,9 +271,9 @@ class Doubled(nn.Linear):
     [
         (network, {}, "either rank or tolerance"),
         (network, {"rank": 2, "tolerance": 0.1}, "either rank or tolerance"),
-        (network, {"rank": 0}, "rank 0"),
-        (network, {"rank": 2.5}, "rank 2.5"),
-        (network, {"rank": True}, "rank True"),
+        (network, {"rank": 0}, "rank is 0"),
+        (network, {"rank": 2.5}, "rank is 2.5"),
+        (network, {"rank": True}, "rank is True"),
         (network, {"rank": {"7": 2}}, "layer '7' cannot be projected"),
         (network, {"rank": 2, "method": "qr"}, "choose one of svd"),
         (network, {"rank": 2, "moments": "forget"}, "choose one of keep"),
@@ -282,7 +282,7 @@ class Doubled(nn.Linear):
         (lambda: nn.Sequential(Doubled(4, 4)), {"rank": 2}, "forward pass of its own"),
         (lambda: nn.Sequential(nn.ReLU()), {"rank": 2}, "no matrices"),
         (lambda: nn.MultiheadAttention(8, 2), {"rank": {"q": 2}}, "one tensor"),
-        (lambda: "network", {"rank": 2}, "expected an nn.Module"),
+        (lambda: "network", {"rank": 2}, "expected a torch"),
     ],
 )
 def test_bad_calls(make, arguments, words):

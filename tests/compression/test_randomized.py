@@ -76,8 +76,8 @@ def test_the_generator_decides():
     [
         ({}, "either rank or tolerance"),
         ({"rank": 2, "tolerance": 0.1}, "either rank or tolerance"),
-        ({"rank": 0}, "rank 0"),
-        ({"rank": 13}, "rank 13"),
+        ({"rank": 0}, "rank is 0"),
+        ({"rank": 13}, "rank is 13"),
         ({"rank": 2, "power": -1}, "power is -1"),
         ({"rank": 2, "oversampling": 1.5}, "oversampling is 1.5"),
         ({"tolerance": 1.0}, "tolerance is 1.0"),

@@ -72,5 +72,5 @@ def test_two_that_do_not_belong_together(model):
         report(model, nn.Sequential(nn.Linear(10, 30)))
     with pytest.raises(SSHMLError, match="stands where a Linear was"):
         report(model, nn.Sequential(nn.Tanh(), nn.ReLU(), nn.Linear(30, 4)))
-    with pytest.raises(SSHMLError, match="is a str"):
+    with pytest.raises(SSHMLError, match="small is"):
         report(model, "small")

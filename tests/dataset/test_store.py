@@ -120,7 +120,7 @@ def test_rows_in_any_order(tmp_path, index, recipe):
 
 @pytest.mark.parametrize("index", [12, -13, [0, 12], [0.5], "first", [[0, 1]], np.ones(5, bool)])
 def test_rows_that_are_not_there(whole, index):
-    with pytest.raises(SSHMLError, match="are not among 12 samples"):
+    with pytest.raises(SSHMLError, match=r"are not among 12 samples|expected whole numbers|no slice"):
         open_dataset(whole).train.read("v", index)
 
 
@@ -144,7 +144,7 @@ def test_samples_one_by_one(whole):
     assert len(list(split)) == 12
     with pytest.raises(IndexError):
         split[12]
-    with pytest.raises(SSHMLError, match="take slices"):
+    with pytest.raises(SSHMLError, match="expected an integer"):
         split[1:3]
 
 
