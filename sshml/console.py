@@ -7,6 +7,15 @@ import math
 import sys
 
 
+def plain(text):
+    r"""Return a text of files or users without what a terminal would obey: control characters as they are written.
+
+    >>> plain("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def print_table(title, columns, rows, as_json=False):
     """Print a table, or a JSON list with an object for each row; cells are texts, numbers or `Spread`s."""
     if as_json:
@@ -15,11 +24,11 @@ def print_table(title, columns, rows, as_json=False):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", show_header=any(columns))
+    table = Table(title=plain(title), title_justify="left", show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(plain(str(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
 
 

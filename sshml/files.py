@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or absent."""
+"""Files that are either whole or absent."""
 
 import contextlib
 import os
@@ -16,6 +16,8 @@ from sshml.errors import SSHMLError
 def new_file(path, force=False, size=0):
     """Yield a temporary path beside `path`; give it the final name when the block ends without an error.
 
+    A file that is replaced stays until the new one is whole. A link to a file stays a link.
+
     Args:
         path: the file to make; missing parent folders are made too.
         force: replace a file that exists.
@@ -26,6 +28,7 @@ def new_file(path, force=False, size=0):
     """
     path, force = as_path(path), flag(force, "force")
     refuse_existing(path, force)
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     with disk_errors(path), _parents(path):
         refuse_full(path, size)
         _remove_stale(path)
@@ -53,6 +56,7 @@ def _name_exclusively(partial, path):
         os.link(partial, path)
     except FileExistsError:
         refuse_existing(path)
+        raise
     except OSError:  # a file system without hard links
         refuse_existing(path)
         partial.replace(path)
@@ -64,10 +68,15 @@ def _prefix(path):
 
 def _remove_stale(path):
     """Remove the temporary files of `path` that processes of this machine left when they were killed."""
-    for left in path.parent.glob(f"{_prefix(path)}*.partial*"):
+    for left in _starting(path.parent, _prefix(path)):
         process = left.name[len(_prefix(path)) :].split(".")[0]
-        if process.isdigit() and not _is_alive(int(process)):
+        if ".partial" in left.name and process.isdigit() and not _is_alive(int(process)):
             left.unlink(missing_ok=True)
+
+
+def _starting(folder, start):
+    """Return the files of a folder whose names start so; not by a pattern, since names may hold its signs."""
+    return [path for path in folder.iterdir() if path.name.startswith(start)]
 
 
 def _is_alive(process):
@@ -80,10 +89,15 @@ def _is_alive(process):
     return True
 
 
+PARTIAL = re.compile(r"\..+-\d+\.\w+\.partial(\..+)?")
+"""Names of temporary files, see `_prefix`."""
+
+
 def remove_partials(folder):
     """Remove all temporary files in a folder that no other process is writing to."""
-    for left in folder.glob(".*.partial*"):
-        left.unlink(missing_ok=True)
+    for left in folder.iterdir():
+        if PARTIAL.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def refuse_full(path, size):
@@ -95,37 +109,15 @@ def refuse_full(path, size):
         )
 
 
-@contextlib.contextmanager
-def new_folder(path, force=False):
-    """Yield a temporary folder beside `path`; give it the final name when the block ends without an error.
-
-    Args:
-        path: the folder to make; missing parents are made too.
-        force: replace a folder that exists.
-
-    Raises:
-        SSHMLError: the folder exists and `force` is False, or the disk refuses it.
-    """
-    path, force = as_path(path), flag(force, "force")
-    if path.exists() and not path.is_dir():
-        raise SSHMLError(f"{path} is a file; give the name of a folder.")
-    if path.exists() and not force:
-        raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
-    with disk_errors(path), _parents(path):
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as name:
-            made = Path(name) / path.name
-            made.mkdir()
-            yield made
-            if path.exists():
-                path.replace(Path(name) / "old")
-            made.replace(path)
-
-
 def refuse_existing(path, force=False):
-    """Raise where `path` exists and `force` is False, or where it is a folder."""
+    """Raise where `path` exists and `force` is False, where it is a folder, no regular file, or a link to nothing."""
     path, force = as_path(path), flag(force, "force")
     if path.is_dir():
         raise SSHMLError(f"{path} is a folder; give the name of a file.")
+    if path.is_symlink() and not path.exists():
+        raise SSHMLError(f"{path} is a link to what is not there; remove it or give another name.")
+    if path.exists() and not path.is_file():
+        raise SSHMLError(f"{path} is no regular file; give another name.")
     if path.exists() and not force:
         raise SSHMLError(f"{path} exists; choose another name or overwrite it with --force (force=True).")
 

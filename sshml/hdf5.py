@@ -60,6 +60,28 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
         raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
 
 
+def format_of(path):
+    """Return the attribute "format" of a file, "" where it has none that is a text, None where it is no HDF5 file.
+
+    Raises:
+        SSHMLError: no such file, or one whose seal is broken.
+    """
+    import h5py
+
+    path = as_path(path)
+    if not path.is_file():
+        raise SSHMLError(f"{path} does not exist or is not a file.")
+    try:
+        _refuse_broken_seal(path, False)
+        if not h5py.is_hdf5(path):
+            return None
+        with h5py.File(path, "r") as file:
+            found = read_attribute(file, "format")
+    except (OSError, RuntimeError) as error:
+        raise SSHMLError(f"{path} cannot be read ({_one_line(error)}).") from None
+    return found if isinstance(found, str) else ""
+
+
 SHARD = re.compile(r"[^/\\]+[.-]shards/[^/\\]+\.h5")
 """Names of shards, beside the file that shows them."""
 

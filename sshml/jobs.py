@@ -284,5 +284,5 @@ def _client(address):
         raise SSHMLError("a scheduler needs Dask; install it with: pip install 'sshml[cluster]'.") from None
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+    except Exception as error:  # OSError, ValueError, TimeoutError, of certificates TypeError
         raise SSHMLError(f"no Dask scheduler answers at {shown(address)} ({error!s:.200}).") from None

@@ -14,7 +14,17 @@ import numba
 LANES = 64
 """Samples per block; shorter loops are unrolled by LLVM instead of vectorised."""
 
-JIT = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+def _can_cache():
+    """Return whether compiled kernels can be kept; a read-only package without a home folder is no fault."""
+    try:
+        numba.njit(cache=True)(_can_cache)
+    except RuntimeError:  # numba finds no folder for them
+        return False
+    return True
+
+
+JIT = {"cache": _can_cache(), "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 """Compiled once per machine. Fused multiply-add is the only liberty taken with IEEE arithmetic."""
 
 THREADS = numba.config.NUMBA_NUM_THREADS

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.files import locked, new_file, new_folder
+from sshml.files import locked, new_file, remove_partials
 
 
 def names(folder):
@@ -23,36 +23,33 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
-@pytest.mark.parametrize("make", [new_file, new_folder])
-def test_an_interrupted_one_leaves_nothing(tmp_path, make, error):
-    with pytest.raises(error), make(tmp_path / "deep" / "er" / "a"):
+def test_an_interrupted_one_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), new_file(tmp_path / "deep" / "er" / "a"):
         raise error
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("make", [new_file, new_folder])
-def test_nothing_is_overwritten_without_force(tmp_path, make):
+def test_nothing_is_overwritten_without_force(tmp_path):
     for round_, force in (("old", False), ("new", True)):
-        with make(tmp_path / "a", force) as partial:
-            (partial / "b" if make is new_folder else partial).write_text(round_)
-        with pytest.raises(SSHMLError, match="exists"), make(tmp_path / "a"):
+        with new_file(tmp_path / "a", force) as partial:
+            partial.write_text(round_)
+        with pytest.raises(SSHMLError, match="exists"), new_file(tmp_path / "a"):
             pass
-        inside = tmp_path / "a" / "b" if make is new_folder else tmp_path / "a"
-        assert inside.read_text() == round_
+        assert (tmp_path / "a").read_text() == round_
     assert names(tmp_path) == ["a"]
 
 
 def test_a_failed_overwrite_keeps_the_old_one(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "kept").touch()
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a", force=True):
+    (tmp_path / "a").write_text("kept")
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "a", force=True) as partial:
+        partial.write_text("half")
         raise ZeroDivisionError
-    assert names(tmp_path / "a") == ["kept"]
+    assert (tmp_path / "a").read_text() == "kept"
+    assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("make", [new_file, new_folder])
-def test_a_failed_write_below_new_folders_is_an_error(tmp_path, make):
-    with pytest.raises(SSHMLError, match="no space left on device"), make(tmp_path / "deep" / "a"):
+def test_a_failed_write_below_new_folders_is_an_error(tmp_path):
+    with pytest.raises(SSHMLError, match="no space left on device"), new_file(tmp_path / "deep" / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert names(tmp_path) == []
 
@@ -61,8 +58,6 @@ def test_files_and_folders_are_not_confused(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(SSHMLError, match="is a folder"), new_file(tmp_path / "folder", force=True):
-        pass
-    with pytest.raises(SSHMLError, match="is a file"), new_folder(tmp_path / "file", force=True):
         pass
     with pytest.raises(SSHMLError, match="could not be written"), new_file(tmp_path / "file" / "below"):
         pass
@@ -117,3 +112,53 @@ def test_a_lock_falls_with_its_process(tmp_path):
     assert (tmp_path / ".lock").exists()
     with locked(tmp_path / ".lock") as mine:
         assert mine
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_links_to_nothing_and_what_is_no_file_are_refused(tmp_path, force):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "x")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    before = names(tmp_path)
+    for name, words in (
+        ("dangling", "link to what is not there"),
+        ("loop", "link to what"),
+        ("pipe", "no regular file"),
+    ):
+        with pytest.raises(SSHMLError, match=words), new_file(tmp_path / name, force):
+            pytest.fail("it was opened")
+    assert names(tmp_path) == before
+
+
+def test_a_link_to_a_file_stays_one(tmp_path):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    with new_file(tmp_path / "link", force=True) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["**", "[a]", "a?b*", "{0}%s"])
+def test_names_are_no_patterns(tmp_path, name):
+    for _ in range(2):
+        with new_file(tmp_path / name, force=True) as partial:
+            partial.write_text("x")
+    assert names(tmp_path) == [name]
+
+
+def test_a_name_taken_meanwhile_is_not_replaced(tmp_path):
+    with pytest.raises(SSHMLError, match="exists"), new_file(tmp_path / "a") as partial:
+        partial.write_text("second")
+        (tmp_path / "a").write_text("first")
+    assert (tmp_path / "a").read_text() == "first"
+    with pytest.raises(SSHMLError, match="link to what"), new_file(tmp_path / "b"):
+        (tmp_path / "b").symlink_to("nowhere")
+
+
+def test_only_own_temporary_files_are_removed(tmp_path):
+    other = [".notes.partial", ".cache.h5", "x.partial", ".a.h5.partial"]
+    for name in [*other, ".a.h5.node-12.ab_c1.partial.h5", ".b.node-7.q8.partial"]:
+        (tmp_path / name).touch()
+    remove_partials(tmp_path)
+    assert names(tmp_path) == sorted(other)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from sshml.errors import SSHMLError
-from sshml.files import new_file
+from sshml.files import new_file, refuse_existing
 from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
 FORMAT, FORMAT_VERSION = "sshml-checkpoint", 2
@@ -34,6 +34,8 @@ class Checkpoint:
 
     def __init__(self, path, identity):
         self.path, self.identity = path, json.loads(json.dumps(identity))
+        if path is not None:
+            refuse_existing(path, force=True)
         self.state, self.saved = {"parts": {}}, time.monotonic()
         if self.path is not None and self.path.exists():
             with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:

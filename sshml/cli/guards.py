@@ -1,6 +1,10 @@
 """What is refused before the work begins, and how figures are written."""
 
-from sshml.errors import SSHMLError
+import os
+from pathlib import Path
+
+from sshml.arguments import as_path
+from sshml.errors import SSHMLError, one_line
 
 
 def refuse_idle(method, given, options, size=()):
@@ -11,10 +15,15 @@ def refuse_idle(method, given, options, size=()):
 
 
 def refuse_same(out, *others):
-    """Raise where an output would replace an input or another output."""
+    """Raise where an output would replace an input, a shard of an input, or another output."""
+    from sshml.dataset import shard_folder
+
+    place = os.path.realpath(as_path(out))
     for other in filter(None, others):
-        if out.resolve() == other.resolve():
+        if place == os.path.realpath(as_path(other)):
             raise SSHMLError(f"{out} is named twice; give the output a name of its own.")
+        if Path(place).parent == Path(os.path.realpath(shard_folder(other))):
+            raise SSHMLError(f"{out} lies among the shards of {other}; give the output another folder.")
 
 
 def refuse_figure(path, force):
@@ -25,7 +34,7 @@ def refuse_figure(path, force):
 
     refuse_existing(path, force)
     formats = sorted(Figure().canvas.get_supported_filetypes())
-    if path.suffix[1:] not in formats:
+    if path.suffix[1:].lower() not in formats:
         raise SSHMLError(f"{path} has no known figure format; end it in one of {', '.join(formats)}.")
 
 
@@ -34,7 +43,12 @@ def save(figure, path, force):
     from sshml.files import new_file
 
     with new_file(path, force) as partial:
-        figure.savefig(partial, dpi=200)
+        try:
+            figure.savefig(partial, dpi=200)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # LaTeX that is not there, fonts, settings of the user's matplotlib
+            raise SSHMLError(f"{path} cannot be drawn here: {one_line(error):.300}") from None
 
 
 def load(path):

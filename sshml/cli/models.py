@@ -176,16 +176,10 @@ def _size(method, given):
 
 def _is_run(path):
     """Return whether a file says that it is a run."""
-    import h5py
+    from sshml.hdf5 import format_of
 
-    from sshml.hdf5 import read_attribute
-
-    if not path.is_file():
-        raise SSHMLError(f"{path} does not exist or is not a file.")
-    if not h5py.is_hdf5(path):
-        return path.suffix in (".h5", ".hdf5")  # which then says what is wrong with it
-    with h5py.File(path, "r") as file:
-        return read_attribute(file, "format") != "sshml-model"
+    found = format_of(path)
+    return path.suffix in (".h5", ".hdf5") if found is None else found != "sshml-model"  # says what is wrong with it
 
 
 def _module(path, factory):

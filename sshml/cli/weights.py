@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sshml.arguments import real
 from sshml.cli.app import app
 from sshml.cli.guards import dataset_for, load, refuse_figure, refuse_idle, refuse_same, save
 from sshml.cli.options import DataFile, Device, Force, Json, Layer, Method, RunFile, Shape, choose, dims_of, layer_of
@@ -38,6 +39,7 @@ def sweep(
     refuse_idle(method, {"shape": shape}, {"mpo": ["shape"]})
     by_bond = functools.partial(bond_sweep, shape=dims_of(shape))
     measure = choose("method", method, {"svd": rank_sweep, "mpo": by_bond, "prune": prune_sweep})
+    threshold = real(threshold, "threshold")
     refuse_same(out, run, data, plot)
     refuse_existing(out, force)
     if plot is not None:

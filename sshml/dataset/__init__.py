@@ -3,7 +3,7 @@
 from sshml.dataset.checking import check
 from sshml.dataset.draw import samples
 from sshml.dataset.export import export
-from sshml.dataset.generate import generate
+from sshml.dataset.generate import generate, shard_folder
 from sshml.dataset.hoppings import Hopping
 from sshml.dataset.images import ImageDataset, ImageSplit, images
 from sshml.dataset.layout import Layout
@@ -26,6 +26,7 @@ __all__ = [
     "images",
     "open_dataset",
     "samples",
+    "shard_folder",
     "sign_leakage",
     "split_distance",
 ]

@@ -74,7 +74,7 @@ def _in_one_piece(layout, path, force, report):
 def shard_folder(path):
     """Return the folder of shards of a dataset file: chains.shards of chains.h5, of other names NAME-shards."""
     path = Path(path).absolute()
-    return path.with_suffix(".shards") if path.suffix == ".h5" else path.with_name(f"{path.name}-shards")
+    return path.parent / (f"{path.stem}.shards" if path.suffix == ".h5" else f"{path.name}-shards")
 
 
 def _in_shards(layout, path, force, report, parts, workers, scheduler):

@@ -1,5 +1,6 @@
 """Commands in this process and in their own, and a folder of small files they made."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def call(monkeypatch, capsys):
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", ["sshml", *map(str, arguments)])
         monkeypatch.setattr(signal, "signal", lambda *_: None)
+        monkeypatch.setattr(os, "_exit", sys.exit)
         with pytest.raises(SystemExit) as stop:
             main()
         return stop.value.code, *capsys.readouterr()
