@@ -118,7 +118,7 @@ KINDS = {
     " sites max_bond count",
     "real": "disorder_v learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
-    "flag": "force recipe training pad allow_growth absorb_bias shrink faster dense full",
+    "flag": "force recipe training pad allow_growth absorb_bias shrink faster dense full deep",
     "array": "k v w j3 j4 sizes x mean std ratio winding states",
     "measured": "values schmidt_values",
     "integers": "widths augment ranks bonds keeps",
@@ -263,7 +263,7 @@ def made(data, run, folder):
         "dataset.Layout": (dataset.Layout, {"spec": spec, "recipe": False}),
         "dataset.Split.read": (data.test.read, {"array": "v", "index": 0}),
         "dataset.Split.inputs": (data.test.inputs, {"view": "abs", "index": 0}),
-        "dataset.check": (dataset.check, {"path": data.path, "progress": None}),
+        "dataset.check": (dataset.check, {"path": data.path, "progress": None, "deep": False}),
         "dataset.check_view": (dataset.check_view, {"view": "abs"}),
         "dataset.export": (dataset.export, {"data": data.path, "path": folder / "new.csv", "force": True}),
         "dataset.generate": (

@@ -55,12 +55,15 @@ def generate(
 
 
 @app.command()
-def check(file: DataFile):
-    """Check a dataset file against every rule of its format."""
+def check(
+    file: DataFile,
+    deep: Annotated[bool, typer.Option("--deep", help="Make the states of all chains anew, not of some.")] = False,
+):
+    """Prove that a dataset file is what its spec makes, and whole."""
     from sshml.dataset import check as check_file
 
     with progress_bars() as bar:
-        dataset = check_file(file, bar("check"))
+        dataset = check_file(file, bar("check"), deep)
     sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
     print(f"{file}: valid, {sizes} chains of {dataset.spec.sites} sites")
 

@@ -8,7 +8,7 @@ from sshml import jobs
 from sshml.arguments import as_path, flag, function, instance, integer
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import Layout
-from sshml.dataset.shards import Shard, is_complete, shards, write_samples, write_virtual
+from sshml.dataset.shards import Shard, is_complete, is_own, shards, write_samples, write_virtual
 from sshml.errors import SSHMLError
 from sshml.files import locked, new_file, refuse_existing, refuse_full, remove_partials
 from sshml.hdf5 import new_hdf5
@@ -54,7 +54,7 @@ def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size
     if shard_size is None:
         _in_one_piece(layout, path, force, report)
     else:
-        _in_shards(layout, path, force, report, shards(spec, shard_size), workers, scheduler)
+        _in_shards(layout, path, force, report, shards(layout, shard_size), workers, scheduler)
 
 
 def _in_one_piece(layout, path, force, report):
@@ -69,6 +69,11 @@ def _in_one_piece(layout, path, force, report):
         layout.describe(file)
         for split, size in sizes.items():
             write_samples(file.create_group(split), layout, Shard(split, 0, size), count)
+    if force and (folder := shard_folder(path)).is_dir():  # that of a set which was replaced
+        with _shard_folder(folder):
+            for other in filter(is_own, list(folder.iterdir())):
+                other.unlink()
+            _clear_folder(folder)
 
 
 def shard_folder(path):
@@ -81,7 +86,7 @@ def _in_shards(layout, path, force, report, parts, workers, scheduler):
     folder = shard_folder(path)
     given = {"spec": layout.spec.to_json(), "recipe": layout.recipe, "folder": str(folder)}
     with _shard_folder(folder):
-        _refuse_foreign(layout, folder, parts, force)
+        others = _others(layout, folder, parts, force)
         tasks = [
             jobs.Task("sshml.dataset.shards:shard_task", given | {"shard": dataclasses.asdict(part)}, part.name)
             for part in parts
@@ -94,6 +99,8 @@ def _in_shards(layout, path, force, report, parts, workers, scheduler):
                 done += count
                 report(done)
         write_virtual(layout, path, folder, parts, force)
+        for other in others:  # the new set is whole
+            other.unlink()
 
 
 @contextlib.contextmanager
@@ -118,21 +125,30 @@ def _shard_folder(folder):
 
 def _clear_folder(folder):
     remove_partials(folder)
-    if not list(folder.glob("*.h5")):
+    if {path.name for path in folder.iterdir()} <= {".lock"}:
         (folder / ".lock").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
-def _refuse_foreign(layout, folder, parts, force):
-    """Raise where the folder holds shards of another dataset, or remove all shards where `force` is set."""
-    expected = {shard.name: shard for shard in parts}
-    for path in sorted(folder.glob("*.h5")):
-        if force:
-            path.unlink()
-        elif path.name not in expected or not is_complete(path, layout, expected[path.name]):
-            raise SSHMLError(
-                f"{folder} holds {path.name} of another dataset or shard size; choose another name or replace the"
-                " shards with --force (force=True)."
-            )
+def _others(layout, folder, parts, force):
+    """Return the shards of other sets in the folder, to be removed in the end; raise where they may not be replaced.
+
+    What `generate` did not make is never touched.
+    """
+    expected, others = {shard.name: shard for shard in parts}, []
+    for path in sorted(folder.iterdir()):
+        if path.name in expected:
+            if is_complete(path, layout, expected[path.name]):
+                continue
+            if not force or path.is_symlink() or not path.is_file():
+                raise SSHMLError(f"{path} is damaged, or no shard of this dataset; remove it or give another name.")
+        elif is_own(path):
+            others.append(path)
+            if not force:
+                raise SSHMLError(
+                    f"{folder} holds {path.name} of another dataset or shard size; choose another name or replace the"
+                    " shards with --force (force=True)."
+                )
     refuse_full(folder, sum(layout.n_bytes(s.count) for s in parts if not (folder / s.name).exists()))
+    return others

@@ -10,6 +10,7 @@ from sshml.dataset.spec import DatasetSpec
 from sshml.hdf5 import crc32
 
 FORMAT, FORMAT_VERSION = "sshml-dataset", 2
+MADE_BY = f"sshml {version('sshml')}"
 CHUNK_BYTES = 2**20
 CHUNKS = 16
 """Chunks of states in a block, the unit of writing; the other arrays have one chunk to a block."""
@@ -58,7 +59,7 @@ class Layout:
         file.attrs["spec"] = self.spec.to_json()
         file.attrs["spec_crc32"] = np.uint32(crc32(self.spec.to_json().encode()))
         file.attrs["seed"] = np.uint64(self.spec.seed)
-        file.attrs["created_by"] = f"sshml {version('sshml')}"
+        file.attrs["created_by"] = MADE_BY
         if self.recipe:
             file.attrs["recipe"] = True
 

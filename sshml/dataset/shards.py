@@ -1,6 +1,7 @@
 """Shards: the parts of a large dataset, each a file of its own that is whole or absent, and one file over them."""
 
 import dataclasses
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
+from sshml.hdf5 import crc32, format_of, new_hdf5, open_hdf5, refuse_foreign, seal
 
 SHARD_FORMAT = "sshml-shard"
 
@@ -23,24 +24,35 @@ KERNEL_ROWS = 128
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Samples first, ..., first + count - 1 of a split."""
+    """Samples first, ..., first + count - 1 of a split; `mark` is that of the set, "" before 0.5."""
 
     split: str
     first: int
     count: int
+    mark: str = ""
 
     @property
     def name(self):
-        """Name of the shard's file."""
-        return f"{self.split}-{self.first:012d}.h5"
+        """Name of the shard's file; sets of other marks can lie beside it until they are replaced."""
+        return f"{self.split}-{self.first:012d}{'-' * bool(self.mark)}{self.mark}.h5"
+
+    @property
+    def attributes(self):
+        """What its file says it is."""
+        return {"split": self.split, "first": self.first, "count": self.count}
 
 
-def shards(spec, size):
+NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{12}}(-[0-9a-f]{{8}})?\.h5")
+"""Names of shards."""
+
+
+def shards(layout, size):
     """Return the shards of a dataset, up to `size` samples each."""
-    found = []
+    found, spec = [], layout.spec
+    mark = f"{crc32(f'{spec.to_json()} {layout.recipe} {size}'.encode()):08x}"
     for split in SPLITS:
         total = getattr(spec, split)
-        found += [Shard(split, first, min(size, total - first)) for first in range(0, total, size)]
+        found += [Shard(split, first, min(size, total - first), mark) for first in range(0, total, size)]
     return found
 
 
@@ -78,7 +90,7 @@ def make_shard(layout, folder, shard):
     if not is_complete(path, layout, shard):
         with new_file(path, True, layout.n_bytes(shard.count)) as partial, new_hdf5(partial) as file:
             layout.describe(file, SHARD_FORMAT)
-            for name, value in dataclasses.asdict(shard).items():
+            for name, value in shard.attributes.items():
                 file.attrs[name] = value
             write_samples(file, layout, shard)
     return shard.count
@@ -97,12 +109,42 @@ def is_complete(path, layout, shard):
         with open_hdf5(path, SHARD_FORMAT, FORMAT_VERSION) as file:
             refuse_foreign(file, path)
             attributes = dict(file.attrs)
-            here = set(file)
-    except (SSHMLError, OSError, RuntimeError, KeyError):
+            here = {name: array.shape for name, array in file.items()}
+    except (SSHMLError, OSError, RuntimeError, KeyError, AttributeError):
         return False
-    expected = dataclasses.asdict(shard) | {"spec": layout.spec.to_json()}
-    same = all(attributes.get(name) == value for name, value in expected.items())
-    return bool(same and ("recipe" in attributes) == layout.recipe and here == set(layout.arrays))
+    expected = shard.attributes | {"spec": layout.spec.to_json()}
+    same = all(np.array_equal(attributes.get(name), value) for name, value in expected.items())
+    shapes = {name: (shard.count, *shape) for name, (shape, _) in layout.arrays.items()}
+    return bool(same and ("recipe" in attributes) == layout.recipe and here == shapes)
+
+
+def is_own(path):
+    """Return whether a file of a folder of shards is one that `generate` made."""
+    try:
+        return bool(NAME.fullmatch(path.name)) and not path.is_symlink() and format_of(path) == SHARD_FORMAT
+    except SSHMLError:
+        return False
+
+
+def sources(file):
+    """Yield (name relative to the file, `Shard`) of what a virtual dataset file shows."""
+    for split in SPLITS:
+        array = file[f"{split}/winding"]
+        for source in array.virtual_sources() if array.is_virtual else ():
+            (first,), _, (count,), (block,) = source.vspace.get_regular_hyperslab()
+            yield source.file_name, Shard(split, int(first), int(count * block))
+
+
+def refuse_others(file, path, layout):
+    """Raise where a shard behind a virtual dataset file is missing, damaged or of another dataset or place."""
+    for name, shard in sources(file):
+        if not (path.parent / name).is_file():
+            raise SSHMLError(f"{path}: its shard {name} is missing; keep the folder of shards beside the file.")
+        if not is_complete(path.parent / name, layout, shard):
+            raise SSHMLError(
+                f"{path}: its shard {name} is damaged, or belongs to another dataset or another place; put the right"
+                " one there or generate the set again."
+            )
 
 
 def write_virtual(layout, path, folder, parts, force):

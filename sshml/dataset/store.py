@@ -10,6 +10,7 @@ from sshml.arguments import as_array, as_path, choice, integer, sequence, shown
 from sshml.dataset.draw import solved
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
+from sshml.dataset.shards import refuse_others, sources
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.hdf5 import crc32, open_hdf5, read_attribute, refuse_foreign
@@ -202,7 +203,7 @@ class Dataset:
     def files(self):
         """The file and the shards behind it."""
         with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
-            return [self.path, *(self.path.parent / name for name in shards_of(file))]
+            return [self.path, *(self.path.parent / name for name, _ in sources(file))]
 
     train = property(lambda self: self.splits["train"])
     valid = property(lambda self: self.splits["valid"])
@@ -236,9 +237,7 @@ def open_dataset(path):
                     raise SSHMLError(
                         f"{path}: {where} is {found.dtype} {found.shape}; expected {np.dtype(dtype)} {expected}."
                     )
-        for shard in shards_of(file):
-            if not (path.parent / shard).is_file():
-                raise SSHMLError(f"{path}: its shard {shard} is missing; keep the folder of shards beside the file.")
+        refuse_others(file, path, Layout(spec, recipe))
         return Dataset(path, spec, str(read_attribute(file, "created_by") or "unknown"), recipe)
 
 
@@ -253,13 +252,3 @@ def _read_spec(file, path):
     if checksum is not None and checksum != crc32(str(text).encode()):
         raise SSHMLError(f"{path}: / attribute 'spec' differs from its checksum.")
     return spec
-
-
-def shards_of(file):
-    """Return the names of the shard files behind a virtual dataset file, relative to it; none for a plain file."""
-    found = {}
-    for split in SPLITS:
-        array = file[f"{split}/winding"]
-        if array.is_virtual:
-            found |= {source.file_name: None for source in array.virtual_sources()}
-    return list(found)

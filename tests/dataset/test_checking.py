@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from sshml.dataset import DatasetSpec, check, generate, open_dataset
+from sshml.dataset import DatasetSpec, check, checking, generate, open_dataset
 from sshml.errors import SSHMLError
+from sshml.hdf5 import crc32
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.4, train=12, valid=4, test=6, seed=1)
 LONGER = dataclasses.replace(SPEC, cells=4, boundary="periodic", j3="-1:1", j4=(0, 1), disorder_w=0.3)
@@ -68,7 +69,10 @@ MUTATIONS = {
         "/train/states sample 2 has levels that are not orthogonal",
     ),
     "order": (set_value("train/energies", (2, 0), 9.0), "/train/energies sample 2 does not ascend"),
-    "foreign hopping": (set_value("train/w", (4, 1), 0.123), "/train/states sample 4 does not solve"),
+    "foreign hopping": (
+        set_value("train/w", (4, 1), 0.123),
+        "/train/w sample 4 is not what the spec and its seed draw",
+    ),
     "swapped states": (
         lambda file: file["train/states"].write_direct(np.roll(file["train/states"][()], 1, axis=0)),
         "/train/states sample 0 does not solve",
@@ -108,12 +112,20 @@ def test_check_names_the_broken_rule(whole, tmp_path, mutation):
     assert "\n" not in str(caught.value)
 
 
-def test_check_finds_a_chain_in_two_splits(whole, tmp_path):
+def test_check_finds_a_chain_in_two_splits(whole, tmp_path, monkeypatch):
+    """Which no draw does; so the draw is taken from the file here."""
     path = shutil.copy(whole, tmp_path / "leak.h5")
     with h5py.File(path, "r+") as file:
         for name in file["train"]:
             file["test"][name][0] = file["train"][name][7]
-            del file["test"][name].attrs["crc32"]  # as in files of sshml 0.1
+            mend(file["test"], name)
+
+    def stored(spec, split, first, count):
+        with h5py.File(path) as file:
+            return [file[split][name][first : first + count] for name in spec.clean]
+
+    monkeypatch.setattr(checking, "hoppings", stored)
+    monkeypatch.setattr(checking, "_other_states", lambda arrays, *_: np.zeros(len(arrays["v"]), bool))
     with pytest.raises(SSHMLError, match="same chain more than once"):
         check(path)
 
@@ -167,27 +179,122 @@ def test_no_corruption_that_matters_passes(folder, tmp_path, rng, name):
 def test_a_small_change_of_a_state_is_noticed(folder, tmp_path):
     """One bit in the seventh digit: within all physical rules, but not what was written."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    with h5py.File(tmp_path / "sharded.shards" / "train-000000000005.h5", "r+") as file:
+    with h5py.File(shard(tmp_path / "sharded.shards", "train-000000000005"), "r+") as file:
         file["states"][2, 1, 1] = np.nextafter(file["states"][2, 1, 1], np.float32(9))
-    with pytest.raises(SSHMLError, match=r"train-000000000005.h5: /train/states differs from its checksum"):
+    with pytest.raises(SSHMLError, match=r"train-000000000005-.*h5: /train/states differs from its checksum"):
         check(tmp_path / "sharded.h5")
+
+
+def shard(folder, start):
+    (found,) = folder.glob(f"{start}*.h5")
+    return found
 
 
 def test_missing_and_foreign_shards(folder, tmp_path):
+    """On opening, not when they are read."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    shards = tmp_path / "sharded.shards"
-    (shards / "test-000000000000.h5").rename(tmp_path / "kept.h5")
-    with pytest.raises(SSHMLError, match=r"shard sharded.shards/test-000000000000.h5 is missing"):
+    test = shard(tmp_path / "sharded.shards", "test-000000000000")
+    test.rename(tmp_path / "kept.h5")
+    with pytest.raises(SSHMLError, match=r"shard sharded.shards/test-000000000000.* is missing"):
         open_dataset(tmp_path / "sharded.h5")
-    shutil.copy(shards / "train-000000000000.h5", shards / "test-000000000000.h5")
-    with pytest.raises(SSHMLError, match="another place"):
-        check(tmp_path / "sharded.h5")
     generate(dataclasses.replace(SPEC, seed=2), tmp_path / "other.h5", shard_size=5)
-    shutil.copy(tmp_path / "other.shards" / "test-000000000000.h5", shards / "test-000000000000.h5")
-    with pytest.raises(SSHMLError, match="another dataset"):
-        check(tmp_path / "sharded.h5")
-    (shards / "test-000000000000.h5").write_bytes(b"nothing" * 200)
-    with pytest.raises(SSHMLError, match="not an HDF5 file"):
-        check(tmp_path / "sharded.h5")
-    (tmp_path / "kept.h5").replace(shards / "test-000000000000.h5")
+    generate(SPEC, tmp_path / "made.h5", shard_size=5, recipe=True)
+    for other in (
+        shard(test.parent, "train-000000000000"),
+        shard(test.parent, "test-000000000005"),
+        shard(tmp_path / "other.shards", "test-000000000000"),
+        shard(tmp_path / "made.shards", "test-000000000000"),
+    ):
+        shutil.copy(other, test)
+        with pytest.raises(SSHMLError, match="belongs to another dataset or another place"):
+            open_dataset(tmp_path / "sharded.h5")
+    test.write_bytes(b"nothing" * 200)
+    with pytest.raises(SSHMLError, match="is damaged"):
+        open_dataset(tmp_path / "sharded.h5")
+    (tmp_path / "kept.h5").replace(test)
     assert check(tmp_path / "sharded.h5").spec == SPEC
+
+
+def mend(file, array):
+    """Give an array the checksum of what it holds."""
+    file[array].attrs["crc32"] = np.uint32(crc32(np.ascontiguousarray(file[array][()])))
+
+
+def forged_seed(file):
+    text = dataclasses.replace(SPEC, seed=77).to_json()
+    file.attrs["spec"], file.attrs["spec_crc32"] = text, np.uint32(crc32(text.encode()))
+
+
+def swapped(file):
+    for name in file["train"]:
+        array = file["train"][name]
+        array[:2] = array[:2][::-1]
+        mend(file["train"], name)
+
+
+def other_signs(file):
+    states = file["test/states"]
+    states[0] = -states[0]
+    mend(file, "test/states")
+
+
+def fixed_gauge(file):
+    states = file["test/states"]
+    states[...] = np.abs(states[...][:, :, :1] < 0) * -2 * states[...] + states[...]
+    mend(file, "test/states")
+
+
+def other_hopping(file):
+    file["valid/v"][0, 0] *= 1 + 1e-10
+    mend(file, "valid/v")
+
+
+FORGERIES = {
+    "another seed": (forged_seed, "is not what the spec and its seed draw"),
+    "two samples swapped": (swapped, "is not what the spec and its seed draw"),
+    "a hopping": (other_hopping, "is not what the spec and its seed draw"),
+    "signs of a sample": (other_signs, "other signs"),
+    "signs of all": (fixed_gauge, "other signs"),
+    "no checksum": (lambda file: file["train/v"].attrs.pop("crc32"), "has no checksum"),
+    "one more array": (lambda file: file["train"].create_dataset("more", data=[1]), "/train/more is no part"),
+    "one more group": (lambda file: file.create_group("notes"), "/notes is no part"),
+}
+
+
+@pytest.mark.parametrize("case", FORGERIES)
+def test_forgeries_that_obey_all_physical_rules(folder, tmp_path, case):
+    forge, words = FORGERIES[case]
+    shutil.copy(folder / "plain.h5", tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        forge(file)
+    with pytest.raises(SSHMLError, match=words):
+        check(tmp_path / "a.h5")
+
+
+def test_deep_looks_at_every_sample(tmp_path):
+    spec = DatasetSpec(cells=2, train=400, valid=1, test=1, seed=1)
+    generate(spec, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["train/states"][3] *= -1
+        mend(file, "train/states")
+    assert check(tmp_path / "a.h5").spec == spec
+    with pytest.raises(SSHMLError, match="sample 3 are not those of the spec"):
+        check(tmp_path / "a.h5", deep=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boundary": "periodic"},
+        {"gauge": "fixed"},
+        {"law": "normal", "disorder_v": 0.5},
+        {"v": "0:2:9", "w": 1, "train": 4, "valid": 1, "test": 1},
+        {"j3": "0:1", "boundary": "periodic"},
+        {"disorder_v": 2.0, "disorder_w": 2.0},
+    ],
+)
+@pytest.mark.parametrize("recipe", [False, True])
+def test_what_generate_makes_is_proven(tmp_path, change, recipe):
+    spec = dataclasses.replace(SPEC, **change)
+    generate(spec, tmp_path / "a.h5", recipe=recipe)
+    assert check(tmp_path / "a.h5", deep=True).spec == spec

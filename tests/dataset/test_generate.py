@@ -114,7 +114,7 @@ def test_resume_keeps_the_shards_that_are_there(tmp_path):
     generate(SPEC, tmp_path / "a.h5", shard_size=9)
     expected = bytes_of(tmp_path / "a.h5")
     (tmp_path / "a.h5").unlink()
-    missing = tmp_path / "a.shards" / "train-000000000018.h5"
+    (missing,) = (tmp_path / "a.shards").glob("train-000000000018*.h5")
     missing.unlink()
     kept = {file: file.stat().st_mtime_ns for file in missing.parent.glob("*.h5")}
     generate(SPEC, tmp_path / "a.h5", shard_size=9)
@@ -130,6 +130,30 @@ def test_shards_of_another_dataset_are_not_taken(tmp_path):
             generate(spec, tmp_path / "a.h5", shard_size=size)
     generate(dataclasses.replace(SPEC, seed=6), tmp_path / "a.h5", shard_size=9, force=True)
     assert check(tmp_path / "a.h5").spec.seed == 6
+
+
+def test_force_deletes_what_is_ours_only_and_last(tmp_path):
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    folder, old = tmp_path / "a.shards", SPEC
+    mine = {path.name for path in folder.iterdir()}
+    (folder / "notes.h5").write_bytes(b"mine")
+    (folder / "train-000000000000-0123abcd.h5").symlink_to(folder / "notes.h5")
+    spec = dataclasses.replace(SPEC, seed=6)
+
+    def interrupt(done, total):
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(spec, tmp_path / "a.h5", shard_size=9, force=True, progress=interrupt)
+    assert check(tmp_path / "a.h5").spec == old  # until the new one is whole
+    generate(spec, tmp_path / "a.h5", shard_size=9, force=True)
+    assert check(tmp_path / "a.h5").spec == spec
+    left = {path.name for path in folder.iterdir()}
+    assert left & mine == {".lock"}
+    assert {"notes.h5", "train-000000000000-0123abcd.h5"} <= left
+    generate(spec, tmp_path / "a.h5", force=True)  # in one piece: its shards go
+    assert {path.name for path in folder.iterdir()} == {".lock", "notes.h5", "train-000000000000-0123abcd.h5"}
 
 
 def test_files_of_one_stem_do_not_share_their_shards(tmp_path):
@@ -153,8 +177,8 @@ def test_an_interrupted_run_in_shards_keeps_whole_shards_only(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         generate(SPEC, tmp_path / "a.h5", shard_size=9, progress=interrupt)
-    left = sorted(f.name for f in (tmp_path / "a.shards").iterdir())
-    assert left == [".lock", "train-000000000000.h5", "train-000000000009.h5", "train-000000000018.h5"]
+    left = sorted(f.name[:18] for f in (tmp_path / "a.shards").iterdir())
+    assert left == [".lock", "train-000000000000", "train-000000000009", "train-000000000018"]
     assert not (tmp_path / "a.h5").exists()
 
 
@@ -272,8 +296,8 @@ def test_a_full_disk_leaves_whole_shards_only(tmp_path):
     assert found.returncode == 2, found.stderr
     assert "could not be written: file too large" in found.stdout
     assert len(found.stdout.strip().splitlines()) == 1
-    left = sorted(file.name for file in tmp_path.rglob("*") if file.is_file())
-    assert left == [".lock", "train-000000000000.h5", "valid-000000000000.h5"]
+    left = sorted(file.name[:18] for file in tmp_path.rglob("*") if file.is_file())
+    assert left == [".lock", "train-000000000000", "valid-000000000000"]
     generate(spec, tmp_path / "a.h5", shard_size=2000)
     assert len(check(tmp_path / "a.h5").test) == 2000
 
@@ -359,7 +383,7 @@ class TestCluster:
     def test_no_scheduler(self, tmp_path, monkeypatch):
         pytest.importorskip("distributed")
         monkeypatch.setattr(jobs, "CONNECT_SECONDS", 1)
-        with pytest.raises(SSHMLError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
+        with pytest.raises(SSHMLError, match=r"no Dask scheduler answers at .tcp://127.0.0.1:9"):
             generate(SPEC, tmp_path / "a.h5", scheduler="tcp://127.0.0.1:9")
         assert list(tmp_path.iterdir()) == []
 

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from sshml.dataset import DatasetSpec, Layout, generate, open_dataset
-from sshml.dataset.shards import Shard, batches, is_complete, make_shard, shards
-from sshml.dataset.store import shards_of
+from sshml.dataset.shards import Shard, batches, is_complete, is_own, make_shard, shards, sources
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, train=40, valid=7, test=11, seed=5)
 LAYOUT = Layout(SPEC)
@@ -12,12 +11,14 @@ LAYOUT = Layout(SPEC)
 
 @pytest.mark.parametrize("size", [1, 7, 9, 40, 1000])
 def test_shards_tile_the_splits(size):
-    found = shards(SPEC, size)
+    found = shards(LAYOUT, size)
     assert sum(shard.count for shard in found) == 58
     for split, total in (("train", 40), ("valid", 7), ("test", 11)):
         numbers = [i for s in found if s.split == split for i in range(s.first, s.first + s.count)]
         assert numbers == list(range(total))
     assert len({shard.name for shard in found}) == len(found)
+    others = shards(LAYOUT, size + 1) + shards(Layout(SPEC, recipe=True), size)
+    assert not {shard.name for shard in found} & {shard.name for shard in others}  # sets can lie side by side
     assert sorted(s.name for s in found if s.split == "train") == [s.name for s in found if s.split == "train"]
 
 
@@ -51,8 +52,15 @@ def test_the_virtual_file_is_readable_with_h5py_alone(tmp_path):
         assert file["train/states"].shape == (40, 6, 6)
         np.testing.assert_array_equal(file["train/v"][()], open_dataset(tmp_path / "a.h5").train.read("v"))
         assert file["train/states"].fillvalue != file["train/states"].fillvalue  # NaN where a shard is lost
-        assert len(shards_of(file)) == 5 + 1 + 2
-    assert open_dataset(tmp_path / "a.h5").files[1] == tmp_path / "a.shards" / "train-000000000000.h5"
+        assert [shard.count for _, shard in sources(file)] == [9, 9, 9, 9, 4, 7, 9, 2]
+    first = open_dataset(tmp_path / "a.h5").files[1]
+    assert first.parent == tmp_path / "a.shards"
+    assert first.name.startswith("train-000000000000-")
+    assert is_own(first)
+    first.rename(tmp_path / "notes.h5")
+    assert not is_own(tmp_path / "notes.h5")
+    first.symlink_to(tmp_path / "notes.h5")
+    assert not is_own(first)
 
 
 def test_a_moved_dataset_stays_whole(tmp_path):
