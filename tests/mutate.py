@@ -1,0 +1,205 @@
+"""Change single lines of the package and see whether the tests of their own room notice; run by hand.
+
+python tests/mutate.py --count 60 --seed 1 --jobs 2
+
+Lines are drawn by seed, so many from each room, from within functions; errors' texts, docstrings and what only draws are
+left alone. Each change is tried in a copy of the tree: first by the test file that mirrors the module, then by all
+tests of its room. A change that only makes something slower or larger cannot be noticed; look at each that was not.
+"""
+
+import argparse
+import ast
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("chain", "dataset", "classifier", "compression", "analysis", "experiments", "cli", ".")
+SWAPS = {
+    ast.Lt: "<=",
+    ast.LtE: "<",
+    ast.Gt: ">=",
+    ast.GtE: ">",
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.Add: "-",
+    ast.Sub: "+",
+    ast.Mult: "/",
+    ast.Div: "*",
+    ast.Pow: "*",
+    ast.And: "or",
+    ast.Or: "and",
+    ast.In: "not in",
+    ast.NotIn: "in",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+}
+
+
+DRAWS = (b"ax.", b"axes[", b"figure", b"ticks")
+"""In lines that only draw."""
+
+
+class Sites(ast.NodeVisitor):
+    """Collect (line, first column, last column, new text) of what can be changed within functions."""
+
+    def __init__(self, source):
+        self.lines, self.found, self.depth = source.splitlines(), [], 0
+
+    def visit_FunctionDef(self, node):
+        self.depth += 1
+        for statement in node.body:
+            self.visit(statement)
+        self.depth -= 1
+
+    def visit_Raise(self, node):
+        pass
+
+    def visit_JoinedStr(self, node):
+        pass
+
+    def _between(self, left, right, operator):
+        if self.depth and type(operator) in SWAPS and left.end_lineno == right.lineno:
+            self.found.append((left.end_lineno, left.end_col_offset, right.col_offset, SWAPS[type(operator)]))
+
+    def visit_Compare(self, node):
+        self._between(node.left, node.comparators[0], node.ops[0])
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node):
+        self._between(node.left, node.right, node.op)
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node):
+        self._between(node.values[0], node.values[1], node.op)
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node):
+        if self.depth and isinstance(node.op, (ast.Not, ast.USub)) and node.lineno == node.operand.lineno:
+            self.found.append((node.lineno, node.col_offset, node.operand.col_offset, ""))
+        self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        if self.depth and type(node.value) in (int, float, bool):
+            new = not node.value if isinstance(node.value, bool) else node.value + 1
+            self.found.append((node.lineno, node.col_offset, node.end_col_offset, repr(new)))
+
+    def visit_Expr(self, node):
+        if self.depth and isinstance(node.value, ast.Call) and node.lineno == node.end_lineno:
+            self.found.append((node.lineno, node.col_offset, node.end_col_offset, "pass"))
+        self.generic_visit(node)
+
+
+def changed(line, start, end, new):
+    """Return a line (bytes) with a change, keeping what stands between operands beside the operator, as brackets."""
+    old = line[start:end].decode()
+    if not new or not old.strip() or new in ("pass", "True", "False") or new[0].isdigit():
+        return line[:start] + new.encode() + line[end:]
+    words = sorted(
+        {"<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "**", "and", "or", "in", "not in", "is", "is not"}
+    )
+    word = max((w for w in words if w in old), key=len)
+    return line[:start] + old.replace(word, f" {new} ").encode() + line[end:]
+
+
+def mutants(room, count, seed):
+    """Return [(path, line number, old line, new line)], at most one of a line."""
+    everything = []
+    for path in sorted((ROOT / "sshml" / room).glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        sites = Sites(source)
+        sites.visit(ast.parse(source))
+        lines = source.encode().splitlines()
+        if path.name == "plotting.py":
+            continue
+        for number, start, end, new in sites.found:
+            text = changed(lines[number - 1], start, end, new)
+            if text != lines[number - 1] and not any(word in lines[number - 1] for word in DRAWS):
+                everything.append((path.relative_to(ROOT), number, lines[number - 1].decode(), text.decode()))
+    random.Random(f"{seed} {room}").shuffle(everything)
+    seen, found = set(), []
+    for mutant in everything:
+        if mutant[:2] not in seen and len(found) < count:
+            seen.add(mutant[:2])
+            found.append(mutant)
+    return found
+
+
+def is_noticed(tree, mutant, limit):
+    """Return by what a change is noticed, "" by nothing."""
+    path, number, _, new = mutant
+    target, original = tree / path, (tree / path).read_bytes()
+    lines = original.splitlines(keepends=True)
+    lines[number - 1] = new.encode() + b"\n"
+    target.write_bytes(b"".join(lines))
+    room = path.parts[1] if len(path.parts) > 2 else ""
+    mirror = Path("tests") / room / f"test_{path.stem}.py"
+    whole = (
+        [f"tests/{room}"] if room else [str(p.relative_to(tree)) for p in sorted((tree / "tests").glob("test_*.py"))]
+    )
+    try:
+        for tests in ([str(mirror)] if (tree / mirror).exists() else [], whole):
+            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+            if tests:
+                environment = {
+                    "PYTHONPATH": str(tree),
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": str(tree),
+                    "OMP_NUM_THREADS": "1",
+                }
+                try:
+                    code = subprocess.run(
+                        command, cwd=tree, env=environment, capture_output=True, timeout=limit
+                    ).returncode
+                except subprocess.TimeoutExpired:
+                    return "time"
+                if code:
+                    return "its file" if tests != whole else "its room"
+        return ""
+    finally:
+        target.write_bytes(original)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--limit", type=float, default=600, help="seconds of a room's tests")
+    parser.add_argument("--only", nargs="*", help="FILE:LINE of those to try again")
+    arguments = parser.parse_args()
+    each = -(-arguments.count // len(ROOMS))
+    found = [mutant for room in ROOMS for mutant in mutants(room, each, arguments.seed)][: arguments.count]
+    if arguments.only:
+        found = [mutant for mutant in found if f"{mutant[0]}:{mutant[1]}" in arguments.only]
+    with tempfile.TemporaryDirectory() as made:
+        trees = [Path(made) / str(k) for k in range(arguments.jobs)]
+        for tree in trees:
+            shutil.copytree(
+                ROOT, tree, ignore=shutil.ignore_patterns(".git", "*.nb*", "__pycache__", "paper", ".*cache")
+            )
+        noticed = 0
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            free = list(trees)
+
+            def tried(mutant):
+                tree, began = free.pop(), time.perf_counter()
+                try:
+                    return is_noticed(tree, mutant, arguments.limit), time.perf_counter() - began
+                finally:
+                    free.append(tree)
+
+            for mutant, (by, seconds) in zip(found, pool.map(tried, found), strict=True):
+                noticed += bool(by)
+                print(f"{by or 'NOT NOTICED':12} {seconds:4.0f} s  {mutant[0]}:{mutant[1]}", flush=True)
+                print(f"    - {mutant[2].strip()}\n    + {mutant[3].strip()}", flush=True)
+    print(f"{noticed} of {len(found)} noticed")
+
+
+if __name__ == "__main__":
+    main()
