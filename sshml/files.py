@@ -6,6 +6,8 @@ import platform
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 from sshml.arguments import as_path, flag
@@ -159,6 +161,22 @@ def _reason(error):
     found = re.search(r"error message = '([^']*)'", text)
     text = found[1] if found else text
     return text[:1].lower() + text[1:]
+
+
+def refuse_broken_zip(path):
+    """Raise where a zip archive, as PyTorch writes them, holds an entry that differs from its CRC-32.
+
+    PyTorch's reader does not compare them.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise SSHMLError(f"{path} is a damaged archive ({' '.join(str(error).split()):.200}).") from None
+    if broken is not None:
+        raise SSHMLError(f"{path} is damaged: its entry {broken:.200} differs from its checksum.")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from sshml.arguments import as_path, shown
 from sshml.classifier import load_run
 from sshml.compression import LAYERS, MPOLinear, find_layer
 from sshml.errors import SSHMLError
+from sshml.files import refuse_broken_zip
 
 
 def load_weights(path, layer=0):
@@ -37,6 +38,7 @@ def load_weights(path, layer=0):
 def _of_state(path, layer):
     import torch
 
+    refuse_broken_zip(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}

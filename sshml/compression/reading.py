@@ -1,5 +1,9 @@
 """Models of others from files: exported programs, state dicts, safetensors."""
 
+import contextlib
+import os
+import threading
+
 import torch
 import torch.fx
 from torch import nn
@@ -7,6 +11,7 @@ from torch import nn
 from sshml.arguments import as_path, function
 from sshml.compression.saving import load_model, made_by
 from sshml.errors import SSHMLError, one_line
+from sshml.files import refuse_broken_zip
 
 PROGRAM, STATES = ".pt2", (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 
@@ -29,9 +34,11 @@ def read_module(path, factory=None):
     function(factory, "factory", optional=True)
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
+    refuse_broken_zip(path)
     if path.suffix == PROGRAM:
         try:
-            return modules_of(torch.export.load(path))
+            with _without_pickles():
+                return modules_of(torch.export.load(path))
         except SSHMLError:
             raise
         except Exception as error:  # whatever a damaged archive leads to
@@ -49,6 +56,25 @@ def read_module(path, factory=None):
     except (RuntimeError, TypeError, AttributeError) as error:
         raise SSHMLError(f"{path} does not fit the factory's {type(model).__name__}: {one_line(error)}") from None
     return model.eval()
+
+
+@contextlib.contextmanager
+def _without_pickles():
+    """Keep `torch.export.load` from unpickling what `torch.load` refuses to read as numbers, which it tries next."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    with _reading:
+        before = os.environ.get(name)
+        os.environ[name] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+
+
+_reading = threading.Lock()
 
 
 def _is_ours(path):

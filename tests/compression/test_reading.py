@@ -1,3 +1,8 @@
+import copy
+import os
+import zipfile
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -79,3 +84,49 @@ def test_nothing_is_unpickled(tmp_path):
         read_module(tmp_path / "number.pt", Net)
     with pytest.raises(SSHMLError, match="does not exist"):
         read_module(tmp_path / "none.pt", Net)
+
+
+class Command:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_program_with_commands_is_not_executed(program, tmp_path, monkeypatch, legacy):
+    """PyTorch's own reader unpickles an entry that is refused as numbers."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(Command(), tmp_path / "command.pt", _use_new_zipfile_serialization=not legacy)
+    forged = tmp_path / "forged.pt2"
+    with zipfile.ZipFile(program) as source, zipfile.ZipFile(forged, "w", zipfile.ZIP_STORED) as target:
+        names = source.namelist()
+        assert any("sample_inputs" in name for name in names)
+        for name in names:
+            target.writestr(
+                name, (tmp_path / "command.pt").read_bytes() if "sample_inputs" in name else source.read(name)
+            )
+    with pytest.raises(SSHMLError, match="no program"):
+        read_module(forged)
+    assert not (tmp_path / "executed").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+@pytest.mark.parametrize("kind", ["program", "state"])
+def test_flipped_bits_of_an_archive(program, net, tmp_path, kind):
+    """PyTorch's reader does not compare the checksums of its archives."""
+    if kind == "state":
+        torch.save(net.state_dict(), tmp_path / "net.pt")
+    file = program if kind == "program" else tmp_path / "net.pt"
+    data, rng, x, noticed = file.read_bytes(), np.random.default_rng(0), torch.ones(2, 2, 8, 8), 0
+
+    def outputs():
+        with torch.no_grad():
+            return read_module(file, lambda: copy.deepcopy(net))(x)
+
+    expected = outputs()
+    for position in rng.integers(0, len(data), 25):
+        file.write_bytes(data[:position] + bytes([data[position] ^ (1 << int(rng.integers(8)))]) + data[position + 1 :])
+        try:
+            assert torch.equal(outputs(), expected)
+        except SSHMLError:
+            noticed += 1
+    assert noticed > 0
