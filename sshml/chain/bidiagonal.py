@@ -41,6 +41,10 @@ TINY = 1e-290
 SMALLEST, LARGEST = 1e-300, 4.001
 """Bounds of lambda in units of the largest hopping squared; sigma_max <= max v + max w."""
 
+FAINT = 1e-80
+"""lambda, in units of the largest hopping squared, under which the squares in the recurrences get lost: one such level
+follows from the product of all, two are left to the exact path."""
+
 CERTIFICATE = 1e-11
 """Largest residual, in units of the largest hopping, of a certified chain."""
 
@@ -86,7 +90,7 @@ def _solve_block(v, w, energies, states, certified, first):
         for at in range(LANES):
             lane[SHIFT, at] = np.int64(low[at]).view(np.float64)
             sigmas[level, at] = np.sqrt(lane[SHIFT, at])
-            if lane[SHIFT, at] < 2 * SMALLEST:
+            if lane[SHIFT, at] < FAINT:
                 lost[at] = True
                 good[at] &= level == 0
         # positive hoppings and sigma: v_1 y_1 = sigma x_1, so the first components of x and y have one sign

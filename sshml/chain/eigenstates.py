@@ -12,10 +12,8 @@ import math
 import numpy as np
 
 from sshml.arguments import choice, number_type
+from sshml.chain.degenerate import DEGENERATE, resolve
 from sshml.chain.hamiltonian import as_hoppings, as_longer, block
-
-DEGENERATE = 1e-11
-"""Singular values closer than this fraction of the largest count as one degenerate level for LAPACK."""
 
 SOLVERS = ("auto", "kernels", "svd")
 
@@ -97,7 +95,7 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
 
     What the outputs hold of those that are left stays as it is, unless the outputs are `fresh`.
     """
-    from sshml.chain import bidiagonal, closed_form  # numba is slow to import
+    from sshml.chain import bidiagonal, closed_form, zero_shift  # numba is slow to import
     from sshml.chain.signs import multiply_sites
     from sshml.lanes import run
 
@@ -109,6 +107,7 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
     for solve, mask, hoppings in (
         (closed_form.solve, lambda: clean & left, (size_v[:, 0], size_w[:, 0] if w.shape[1] else size_w)),
         (bidiagonal.solve, lambda: possible & left, (size_v, size_w)),
+        (zero_shift.solve, lambda: possible & left, (size_v, size_w)),
     ):
         chosen = np.flatnonzero(mask())
         if not chosen.size:
@@ -116,7 +115,8 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
         whole = fresh and chosen.size == len(v)
         certified = np.zeros(chosen.size, bool)
         found = (energies, states) if whole else (energies[chosen], states[chosen])
-        run(solve, *(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)
+        call = run if hasattr(solve, "signatures") else lambda solve, *arrays: solve(*arrays)
+        call(solve, *(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)
         solved = chosen[certified]
         if not whole:
             energies[solved], states[solved] = found[0][certified], found[1][certified]
@@ -148,7 +148,7 @@ def _by_lapack(hoppings, boundary, energies, states, wanted):
     h = block(v, w, boundary, *longer)
     x, sigma, y = np.linalg.svd(h)
     x = np.swapaxes(x, -1, -2)  # chain, singular value, cell
-    unresolved[chosen] = _resolve_degenerate(x, sigma, y)
+    unresolved[chosen] = resolve(x, sigma, y, DEGENERATE * sigma[:, :1])
     _order_mid_gap_pair(x, sigma, y, h if longer else None, v, w)
     energies[chosen] = np.concatenate([-sigma, sigma[:, ::-1]], axis=-1)
     found = np.empty((len(h), 2 * cells, 2 * cells))
@@ -156,44 +156,6 @@ def _by_lapack(hoppings, boundary, energies, states, wanted):
     found[:, cells:, 0::2], found[:, cells:, 1::2] = x[:, ::-1], y[:, ::-1]
     states[chosen] = np.sqrt(0.5) * found
     return unresolved
-
-
-def _resolve_degenerate(x, sigma, y):
-    """Give each degenerate group of singular vectors its canonical basis, in place; return which chains have one."""
-    tolerance = DEGENERATE * sigma[:, :1]
-    close = -np.diff(sigma, axis=-1) <= tolerance
-    for chain in np.flatnonzero(close.any(axis=-1)):
-        starts = np.flatnonzero(np.concatenate([[True], ~close[chain]]))
-        for start, stop in zip(starts, [*starts[1:], sigma.shape[-1]], strict=True):
-            if stop - start == 1:
-                continue
-            group = slice(start, stop)
-            rotation = _site_ordered_rotation(x[chain, group])
-            x[chain, group] = rotation @ x[chain, group]
-            if sigma[chain, stop - 1] <= tolerance[chain, 0]:  # a zero level: y is not tied to x
-                rotation = _site_ordered_rotation(y[chain, group])
-            y[chain, group] = rotation @ y[chain, group]
-    return close.any(axis=-1)
-
-
-def _site_ordered_rotation(basis):
-    """Return the rotation (level, level) to the Gram-Schmidt basis of the projected sites, in site order.
-
-    The projection of site j on the span of `basis` (level, site) has coordinates basis[:, j]. Some site always
-    keeps a residual weight of 1/sites, so half of that amplitude is a safe threshold for taking a site.
-    """
-    size, sites = basis.shape
-    rows = []
-    for coordinates in basis.T:
-        for _ in range(2):  # twice is enough
-            for row in rows:
-                coordinates = coordinates - (row @ coordinates) * row
-        norm = np.linalg.norm(coordinates)
-        if norm > 0.5 / np.sqrt(sites):
-            rows.append(coordinates / norm)
-        if len(rows) == size:
-            break
-    return np.array(rows)
 
 
 def _order_mid_gap_pair(x, sigma, y, h, v, w):
