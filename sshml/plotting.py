@@ -191,7 +191,7 @@ def sweep_figure(sweep, threshold=0.95):
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlim(sweep.sizes[0] * 0.9, sweep.sizes[-1] * 1.1)
     kept = {"svd": "singular values kept", "mpo": "largest bond", "prune": "weights kept"}[sweep.method]
-    ax.set_xlabel(f"{kept}, layer {sweep.layer}")
+    ax.set_xlabel(f"{kept}, layer {sweep.number}")
     ax.set_ylabel("test accuracy")
     ax.legend(fontsize=8, loc="lower right")
     return figure

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
-from sshml.arguments import as_array, instance, integers
+from sshml.arguments import as_array, function, instance, integers
 from sshml.classifier import Run, StackedLinear, children_of, members_of, pick_device, resident, stack
-from sshml.compression import as_shape, check_weight, find_layer, index_dtype
+from sshml.compression import as_shape, check_weight, find_layer, index_dtype, linear_layers
 from sshml.errors import SSHMLError, one_line
 
 BLOCK = 2**19
@@ -19,7 +19,7 @@ BLOCK = 2**19
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """Accuracy against the size of one layer.
+    """Accuracy against the size of one layer: `layer` is its name in the network, `number` that among linear layers.
 
     `sizes` (size), ascending: ranks, bonds or weights kept; `accuracy` (member, size); `numbers` and `stored`
     (size): numbers and bytes that represent the weight matrix at this size, the indices of kept weights counted in
@@ -33,6 +33,7 @@ class Sweep:
     numbers: np.ndarray
     stored: np.ndarray
     share: np.ndarray
+    number: int = 0
 
     @property
     def what(self):
@@ -47,7 +48,14 @@ class Sweep:
         """
         seeds = range(len(self.accuracy)) if seeds is None else seeds
         return [
-            {"method": self.method, "layer": self.layer, "size": size, "removed": share, "bytes": stored}
+            {
+                "method": self.method,
+                "layer": self.number,
+                "module": self.layer,
+                "size": size,
+                "removed": share,
+                "bytes": stored,
+            }
             | {f"seed {seed}": accuracy for seed, accuracy in zip(seeds, self.accuracy[:, i], strict=True)}
             for i, (size, share, stored) in enumerate(zip(self.sizes, self.share, self.stored, strict=True))
         ]
@@ -91,7 +99,7 @@ def smallest_size(sizes, accuracy, threshold):
     return np.where(first < len(sizes), sizes[np.minimum(first, len(sizes) - 1)], np.nan)
 
 
-def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
+def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", progress=None):
     """Return the accuracy with a layer's weight replaced by its best approximation of every rank.
 
     The pre-activations of rank r follow from those of rank r - 1, z_r = z_{r-1} + s_r (x . v_r) u_r, so that
@@ -104,6 +112,7 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
         ranks: ascending ranks to report, all of them if None.
         view: passed to `split.inputs`.
         device: "auto", "cpu" or "cuda".
+        progress: called as progress(done, total).
 
     Returns:
         A `Sweep`.
@@ -111,7 +120,7 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
     Raises:
         SSHMLError: no such layer, ranks out of range, unusable split.
     """
-    problem = _Problem(models, split, layer, view, device)
+    problem = _Problem(models, split, layer, view, device, progress)
     full = min(problem.shape)
     ranks = _sizes(ranks, full, "ranks")
     hits = np.zeros((problem.members, len(ranks)))
@@ -126,12 +135,13 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto"):
                 z.addcmul_(scores[..., r, :], columns[:, r])
                 if r + 1 in ranks:
                     hits[part.members, ranks.index(r + 1)] += part.hits(z, labels)
+            problem.done(len(u) * len(labels))
     sizes = np.array(ranks)
     numbers = sizes * sum(problem.shape)
     return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
 
 
-def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
+def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", progress=None):
     """Return the accuracy with all but the largest weights of a layer set to zero.
 
     Args:
@@ -141,6 +151,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
         keeps: ascending numbers of weights to keep; 40 in geometric progression from 16 up if None.
         view: passed to `split.inputs`.
         device: "auto", "cpu" or "cuda".
+        progress: called as progress(done, total).
 
     Returns:
         A `Sweep`; a kept weight counts as two numbers, value and index.
@@ -148,7 +159,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
     Raises:
         SSHMLError: as in `rank_sweep`.
     """
-    problem = _Problem(models, split, layer, view, device)
+    problem = _Problem(models, split, layer, view, device, progress)
     full = problem.shape[0] * problem.shape[1]
     if keeps is None:
         keeps = np.unique(np.geomspace(min(16, full), full, 40).round().astype(int)).tolist()
@@ -162,12 +173,13 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto"):
             for x, labels in part.blocks(max(1, 8 * BLOCK // (len(weight) * problem.shape[0]))):
                 z = part.start(x).add_(x @ weight.mT)  # m b [in], m [in] out
                 hits[part.members, column] += part.hits(z, labels)
+                problem.done(len(weight) * len(labels) / len(keeps))
     sizes = np.array(keeps)
     per_weight = problem.itemsize + torch.empty(0, dtype=index_dtype(full)).element_size()
     return problem.sweep("prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
 
 
-def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="auto"):
+def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="auto", progress=None):
     """Return the accuracy with a layer's weight as an MPO of every bond, truncated without retraining.
 
     Args:
@@ -178,6 +190,7 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
         layer: name of a linear layer or its number among them.
         order: of the neurons, as in `MPOLinear`.
         device: "auto", "cpu" or "cuda".
+        progress: called as progress(done, total).
 
     Returns:
         A `Sweep`; a size is a bond.
@@ -196,13 +209,15 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
         bonds = sorted({min(2**power, full) for power in range(full.bit_length() + 1)})
     bonds = _sizes(bonds, full, "bonds")
     accuracy, numbers = [], np.array([shape.n_parameters(bond) for bond in bonds])
-    for bond in bonds:
+    function(progress, "progress", optional=True)
+    for number, bond in enumerate(bonds, 1):
         small = compress_run(run, name, "mpo", max_bond=bond, shape=shape, order=order, allow_growth=True)
         accuracy.append(small.accuracy(split, device))
+        if progress:
+            progress(number, len(bonds))
     itemsize = check_weight(dense).itemsize
-    return Sweep(
-        "mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, 1 - np.array(bonds) / full
-    )
+    share, number = 1 - np.array(bonds) / full, list(linear_layers(run.model())).index(name)
+    return Sweep("mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, share, number)
 
 
 def _sizes(sizes, full, name):
@@ -215,7 +230,8 @@ def _sizes(sizes, full, name):
 class _Problem:
     """Models, one of their layers, and the test data; `parts` are groups of members evaluated together."""
 
-    def __init__(self, models, split, layer, view, device):
+    def __init__(self, models, split, layer, view, device, progress):
+        self.progress, self._done = function(progress, "progress", optional=True), 0.0
         self.models, view = members_of(models, view)
         self.device = pick_device(device)
         self.inputs, self.labels = resident(split, view, self.device)
@@ -238,7 +254,14 @@ class _Problem:
                 yield _SinglePart(self, model, member)
 
     def sweep(self, method, sizes, hits, numbers, stored, share):
-        return Sweep(method, self.layer, sizes, hits / len(self.labels), numbers, stored, share)
+        accuracy, number = hits / len(self.labels), list(linear_layers(self.models[0])).index(self.layer)
+        return Sweep(method, self.layer, sizes, accuracy, numbers, stored, share, number)
+
+    def done(self, samples):
+        """Report that so many more samples of all members are done, fractions too."""
+        self._done += samples
+        if self.progress:
+            self.progress(round(self._done), self.members * len(self.labels))
 
 
 class _StackedPart:

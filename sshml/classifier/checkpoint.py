@@ -132,7 +132,8 @@ def _factory(network, layers, path):
     unknown = {layer["class"] for layer in network.get("layers", {}).values()} - set(layers)
     if network.get("class") not in NETWORKS:
         raise SSHMLError(
-            f"{path} holds networks of the class {network.get('class')!r}; pass factory=... to build them."
+            f"{path} holds networks of the class {network.get('class')!r}; pass factory=..., a function"
+            " without arguments that builds them as they were saved, compressed layers included."
         )
     if unknown:
         raise SSHMLError(f"{path} holds {', '.join(sorted(unknown))}; pass layers=sshml.compression.LAYERS.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 
@@ -11,6 +12,17 @@ from sshml.cli import data, models, networks, papers, weights  # noqa: F401  (th
 from sshml.cli.app import app
 from sshml.console import plain
 from sshml.errors import SSHMLError, is_out_of_memory
+
+WORDS = {
+    "--sites": "--cells, half as many",
+    "--disorder": "--disorder-v and --disorder-w",
+    "--output": "--out",
+    "--lr": "--learning-rate",
+    "--bond": "--max-bond",
+    "--chi": "--max-bond",
+    "--noise": "--disorder-v and --disorder-w",
+}
+"""Options by names that others use."""
 
 UsageError = typer.BadParameter.__base__
 
@@ -29,6 +41,8 @@ def main():
         sys.stdout.flush()  # here, where it can be said that it does not work
     except (SSHMLError, UsageError) as error:
         message = str(error) if isinstance(error, SSHMLError) else error.format_message()
+        if (unknown := re.match(r"No such option: (\S+)", message)) and unknown[1] in WORDS:
+            message += f" Here it is {WORDS[unknown[1]]}."
         _say(message)
         if isinstance(error.__cause__, (OSError, RuntimeError)):
             os._exit(2)  # after a failed write HDF5 tries again at exit, and crashes

@@ -9,7 +9,7 @@ from sshml.arguments import real
 from sshml.cli.app import app
 from sshml.cli.guards import dataset_for, load, refuse_figure, refuse_idle, refuse_same, save
 from sshml.cli.options import DataFile, Device, Force, Json, Layer, Method, RunFile, Shape, choose, dims_of, layer_of
-from sshml.console import print_table, waiting
+from sshml.console import print_table, progress_bars, waiting
 from sshml.errors import SSHMLError
 
 
@@ -23,12 +23,17 @@ def sweep(
     out: Annotated[Path, typer.Option(help="CSV file to make.")] = Path("sweep.csv"),
     plot: Annotated[Path | None, typer.Option(help="Figure to make (PNG, PDF, SVG).")] = None,
     threshold: Annotated[float, typer.Option(help="Accuracy to keep.")] = 0.95,
+    below: Annotated[
+        float | None, typer.Option(help="Accuracy that each network may lose of its own, instead of --threshold.")
+    ] = None,
     device: Device = "auto",
     json: Json = False,
     force: Force = False,
 ):
     """Measure the test accuracy against the rank, the bond or the kept weights of a layer."""
     import functools
+
+    import numpy as np
 
     from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
     from sshml.files import refuse_existing
@@ -47,18 +52,23 @@ def sweep(
         refuse_figure(plot, force)
     trained = load(run)
     dataset = dataset_for(trained, data)
-    with waiting(f"sweep over layer {layer}"):
-        found = measure(trained, dataset.test, layer=layer_of(layer), device=device)
-    write_csv(out, found.rows(trained.seeds), force)
+    with progress_bars() as bar:
+        found = measure(trained, dataset.test, layer=layer_of(layer), device=device, progress=bar(f"layer {layer}"))
+    whole = found.accuracy[:, -1]
+    if below is not None:
+        threshold = whole - real(below, "below", 0, 1)
     smallest = Spread.over(found.smallest(threshold))
-    verb = "keep" if method == "prune" else "keeps"
-    row = (str(out), f"smallest {found.what} that {verb} {threshold:g}", smallest)
+    write_csv(out, found.rows(trained.seeds), force)
+    verb, wanted = "keep" if method == "prune" else "keeps", f"{np.mean(threshold):.4g}"
+    wanted += "" if below is None else f", {below:g} below its own"
+    row = (str(out), f"smallest {found.what} that {verb} {wanted}", smallest)
+    own = (str(out), f"accuracy with the largest {found.what}, {found.sizes[-1]}", Spread.over(whole))
     if json:
-        print_table("", ("table", "quantity", "value"), [row], json)
+        print_table("", ("table", "quantity", "value"), [row, own], json)
     else:
-        print(": ".join(map(str, row)))
+        print(f"{': '.join(map(str, row))}; with the largest, {found.sizes[-1]}: accuracy {own[-1]}")
     if plot is not None:
-        save(sweep_figure(found, threshold), plot, force)
+        save(sweep_figure(found, float(np.mean(threshold))), plot, force)
 
 
 @app.command()
@@ -126,7 +136,8 @@ def entanglement(
     refuse_same(out, model)
     refuse_figure(out, force)
     name, trained, initial = load_weights(model, layer_of(layer))
-    with waiting(f"entropies of layer {name}"):
+    where = f"layer {layer}" if layer == name else f"layer {layer} (module {name})"
+    with waiting(f"entropies of {where}"):
         report = cut_report(trained, dims_of(shape), initial, shuffles)
     rows = []
     for k, top in enumerate(report.ceiling):
@@ -142,7 +153,7 @@ def entanglement(
     unit = "nats" if math.isclose(base, math.e) else "bits" if base == 2 else f"base {base:g}"
     head = ("cut", *report.entropies, "Gaussian", "ceiling", "above MP edge", "trained / ceiling")
     dims = f"{report.shape.out_dims} x {report.shape.in_dims}"
-    print_table(f"{model}, layer {name}, {dims}, S in {unit}", head, rows, json)
+    print_table(f"{model}, {where}, {dims}, S in {unit}", head, rows, json)
     save(cuts_figure(report), out, force)
     if not json:
         print(out)

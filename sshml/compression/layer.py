@@ -91,13 +91,22 @@ class CompressedLinear(nn.Module, abc.ABC):
         """Return the arguments, for `print`."""
         return ", ".join(f"{name}={value}" for name, value in self.config().items())
 
+    def _largest(self, room):
+        """Return the largest size whose matrix takes so many bytes, 0 where none does."""
+        return 0
+
     def _adopt(self, layer, allow_growth):
         """Take the bias and training mode of `layer`, after refusing to be larger than it."""
         dense, allow_growth = sum(t.nbytes for t in layer.parameters()), flag(allow_growth, "allow_growth")
         if self.n_bytes > dense and not allow_growth:
+            rest = sum(tensor.nbytes for tensor in (self.bias, *self.buffers()) if tensor is not None)
+            fits = self._largest(dense - rest)
+            remedy = (
+                f"choose {self.sizes[0]} up to {fits}" if fits else "no size of this form is smaller: keep it dense"
+            )
             raise SSHMLError(
-                f"this {type(self).__name__} would store {self.n_bytes} bytes, the dense layer {dense}; choose a"
-                " smaller size or pass allow_growth=True."
+                f"this {type(self).__name__} would store {self.n_bytes} bytes, the dense layer {dense}; {remedy}, or"
+                " pass allow_growth=True."
             )
         for parameter in self.parameters():
             parameter.requires_grad_(layer.weight.requires_grad)

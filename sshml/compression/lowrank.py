@@ -92,6 +92,9 @@ class LowRankLinear(CompressedLinear):
             new.bias = nn.Parameter(bias.detach().clone())
         return new
 
+    def _largest(self, room):
+        return max(0, room // (self.left.itemsize * (self.out_features + self.right.shape[1])))
+
     def config(self):
         """Return the constructor's arguments as plain data."""
         return super().config() | ({"bias": "absorbed"} if self.absorbed else {})

@@ -1,5 +1,6 @@
 """A linear layer as a matrix product operator."""
 
+import bisect
 import math
 
 import torch
@@ -49,6 +50,11 @@ class MPOLinear(CompressedLinear):
         self.register_buffer("in_order", _order_buffer(in_order, in_features, "inputs", device))
         self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
         self.reset_parameters()
+
+    def _largest(self, room):
+        bonds = range(1, max(self.shape.bonds()) + 1)
+        itemsize = self.cores[0].itemsize
+        return bisect.bisect_right(bonds, room, key=lambda bond: self.shape.n_parameters(bond) * itemsize)
 
     def reset_parameters(self):
         """Draw fresh Gaussian cores: var(W) = prod_k chi_k prod_k var(A_k) = 1/(3 in); and the bias of `nn.Linear`."""

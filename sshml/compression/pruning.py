@@ -89,6 +89,10 @@ class MaskedLinear(CompressedLinear):
         new.indices.copy_(places)
         return new
 
+    def _largest(self, room):
+        room += self.indices.nbytes  # a buffer, counted with the others
+        return max(0, room // (self.values.itemsize + self.indices.itemsize))
+
     def to_weight(self):
         """Return the weight (out, in) with zeros where nothing is stored."""
         flat = self.values.new_zeros(self.out_features * self.in_features)

@@ -34,7 +34,7 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
         SSHMLError: shapes that do not match, or too few samples of a label.
     """
     folds, neighbours = integer(folds, "folds", 2, 10**6), integer(neighbours, "neighbours", 1, 10**6)
-    limit, seed = integer(limit, "limit", 1, 2**62), integer(seed, "seed", 0)
+    limit, seed = integer(limit, "limit", 1), integer(seed, "seed", 0)
     states = as_array(states, "states", axes="sample, level, site")[:limit]
     winding = as_array(winding, "winding", axes="sample")[:limit]
     if states.ndim != 3 or winding.shape != states.shape[:1]:

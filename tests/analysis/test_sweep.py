@@ -183,3 +183,14 @@ def test_bonds_of_a_run(run, dataset):
     assert bond_sweep(run, dataset.test, bonds=[2], layer=1).sizes.tolist() == [2]
     with pytest.raises(SSHMLError, match="must ascend within 1 to 24"):
         bond_sweep(run, dataset.test, shape, bonds=[25])
+
+
+@pytest.mark.parametrize("sweep", [rank_sweep, prune_sweep, bond_sweep])
+def test_progress_and_names(run, dataset, sweep):
+    calls = []
+    found = sweep(run, dataset.test, layer=1, device="cpu", progress=lambda *call: calls.append(call))
+    done, totals = zip(*calls, strict=True)
+    assert list(done) == sorted(done)
+    assert set(totals) == {done[-1]}
+    assert (found.number, found.layer) == (1, "3")
+    assert {(row["layer"], row["module"]) for row in found.rows()} == {(1, "3")}

@@ -62,3 +62,11 @@ def test_too_little_memory_is_one_line(call, folder, tmp_path, arguments):
     assert "\n" not in err.strip()
     assert "not enough memory" in err or "GiB" in err
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_options_by_names_that_others_use(call, tmp_path):
+    code, _, err = call(tmp_path, "generate", "x.h5", "--sites", 8)
+    assert code == 2
+    assert "No such option: --sites" in err
+    assert "Here it is --cells, half as many." in err
+    assert "Here it is" not in call(tmp_path, "generate", "x.h5", "--colour", "red")[2]

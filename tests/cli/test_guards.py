@@ -60,7 +60,7 @@ BAD = {
     "no bond": (("compress", "run.h5", "x.h5", "--method", "mpo"), "--max-bond"),
     "idle rank": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "2", "--rank", "3"), "no meaning"),
     "idle shape": (("sweep", "run.h5", "chains.h5", "--shape", "2,4:8,8", "--out", "x.csv"), "no meaning"),
-    "grown": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "99"), "choose a smaller size"),
+    "grown": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "99"), "choose max_bond up to"),
     "bond 0": (("compress", "run.h5", "x.h5", "--method", "mpo", "--max-bond", "0"), "choose 1 to"),
     "dims": (("entanglement", "run.h5", "--shape", "2,2:8,8", "--out", "x.png"), "multiply to 4 but the layer has 8"),
     "dims in words": (("entanglement", "run.h5", "--shape", "two", "--out", "x.png"), "OUT_DIMS:IN_DIMS"),

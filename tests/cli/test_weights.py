@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from sshml.classifier import load_run
+from sshml.dataset import open_dataset
 from sshml.tables import read_csv
 
 
@@ -26,8 +29,28 @@ def test_sweep(call, folder, tmp_path, method):
     assert "smallest" in out
     rows = read_csv(table)
     assert rows[-1]["removed"] == "0.0"
-    assert set(rows[0]) == {"method", "layer", "size", "removed", "bytes", "seed 0", "seed 1"}
+    assert set(rows[0]) == {"method", "layer", "module", "size", "removed", "bytes", "seed 0", "seed 1"}
+    assert (rows[0]["layer"], rows[0]["module"]) == ("0", "1")  # the number asked for, and its name in the network
     assert figure.stat().st_size > 5000
+
+
+def test_a_threshold_of_each_network(call, folder, tmp_path):
+    """Where no network reaches an accuracy, that is said, and what may be lost of its own is asked for instead."""
+    code, out, _ = call(folder, "sweep", "run.h5", "chains.h5", "--threshold", 1.1, "--out", tmp_path / "a.csv")
+    own = load_run(folder / "run.h5").accuracy(open_dataset(folder / "chains.h5").test)
+    assert code == 0
+    assert "keeps 1.1: none of 2; with the largest, 8: accuracy" in out
+    assert f"{own.mean():.4g}" in out
+    arguments = ("sweep", "run.h5", "chains.h5", "--below", 0.02, "--json", "--out", tmp_path / "b.csv")
+    code, out, _ = call(folder, *arguments)
+    rows = read_csv(tmp_path / "b.csv")
+    smallest = []
+    for seed, whole in zip(("seed 0", "seed 1"), own, strict=True):
+        good = [float(row[seed]) >= whole - 0.02 for row in rows]
+        smallest.append(len(good) - good[::-1].index(False) + 1 if False in good else 1)
+    found = json.loads(out)
+    assert found[0]["value"]["mean"] == pytest.approx(np.mean(smallest))
+    assert found[1]["value"]["mean"] == pytest.approx(own.mean())
 
 
 @pytest.mark.parametrize("view", ["states", "projector"])

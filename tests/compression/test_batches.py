@@ -82,3 +82,11 @@ def test_outputs_are_found():
         output(lambda _: "text", x)
     with pytest.raises(SSHMLError, match="does not take the data"):
         output(nn.Linear(4, 2), x)
+
+
+@pytest.mark.parametrize("limit", [1, 256, 257, 512, 700, 1000])
+def test_the_first_samples_and_no_empty_batch(limit):
+    batches = list(Batches(np.arange(700.0)[:, None], nn.Linear(1, 1)).first(limit))
+    assert all(len(inputs) for inputs, _ in batches)
+    seen = torch.cat([inputs for inputs, _ in batches])[:, 0].tolist()
+    assert seen == list(range(min(limit, 700)))

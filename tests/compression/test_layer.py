@@ -1,6 +1,7 @@
 """One battery for every compressed layer."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -166,3 +167,14 @@ def test_dense_layer_copies(rng):
     layer = dense_layer(weight, torch.rand(2))
     weight.zero_()
     assert layer.weight.abs().max() > 0
+
+
+def test_the_largest_size_that_is_smaller_is_named(kind):
+    layer, size = dense((24, 36)), {"rank": 24, "max_bond": 99, "keep": 864}[kind.sizes[0]]
+    with pytest.raises(SSHMLError, match="up to") as error:
+        sized(kind, layer, size, allow_growth=False)
+    fits = int(re.search(r"up to (\d+)", str(error.value))[1])
+    bound = sum(tensor.nbytes for tensor in layer.parameters())
+    assert sized(kind, layer, fits, allow_growth=False).n_bytes <= bound
+    with pytest.raises(SSHMLError, match="would store"):
+        sized(kind, layer, fits + 1, allow_growth=False)

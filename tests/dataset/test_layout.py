@@ -6,6 +6,7 @@ import pytest
 
 from sshml.dataset import DatasetSpec, Layout, samples
 from sshml.dataset.layout import Writer
+from sshml.errors import SSHMLError
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, train=40, valid=7, test=11, seed=5)
 
@@ -41,3 +42,9 @@ def test_a_block_of_states_is_about_16_mebibytes():
     for cells in (2, 8, 32, 200):
         layout = Layout(DatasetSpec(cells=cells))
         assert 2**23 < 4 * layout.block_rows * (2 * cells) ** 2 <= 2**24 or layout.block_rows == 16
+
+
+def test_what_is_no_spec():
+    for arguments in ((None,), ({"cells": 3},), (DatasetSpec(cells=2, train=1, valid=1, test=1), "yes")):
+        with pytest.raises(SSHMLError, match=r"DatasetSpec|True or False"):
+            Layout(*arguments)
