@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from sshml.arguments import as_path
 from sshml.errors import SSHMLError, one_line
 
 
@@ -16,6 +15,7 @@ def refuse_idle(method, given, options, size=()):
 
 def refuse_same(out, *others):
     """Raise where an output would replace an input, a shard of an input, or another output."""
+    from sshml.arguments import as_path
     from sshml.dataset import shard_folder
 
     place = os.path.realpath(as_path(out))

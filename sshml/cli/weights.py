@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sshml.arguments import real
 from sshml.cli.app import app
 from sshml.cli.guards import dataset_for, load, refuse_figure, refuse_idle, refuse_same, save
 from sshml.cli.options import DataFile, Device, Force, Json, Layer, Method, RunFile, Shape, choose, dims_of, layer_of
@@ -36,6 +35,7 @@ def sweep(
     import numpy as np
 
     from sshml.analysis import bond_sweep, prune_sweep, rank_sweep
+    from sshml.arguments import real
     from sshml.files import refuse_existing
     from sshml.plotting import sweep_figure
     from sshml.statistics import Spread

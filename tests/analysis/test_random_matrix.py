@@ -71,3 +71,7 @@ def test_shuffled_gaussian_weights_stay_gaussian():
     assert (abs(found.mean(0) - mean) < 2 * std).all()
     low_rank = torch.outer(weight[0], weight[1])
     assert (shuffled_cuts(low_rank, shape) > cut_entropies(low_rank, shape)).all()
+
+
+def test_one_shuffle_is_enough_for_an_entropy():
+    assert shuffled_cuts(torch.randn(8, 8), ((2, 4), (4, 2)), draws=1).shape == (1, 1)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sshml.analysis import RankLoss, reveal_ranks
+from sshml.analysis.revealing import _Search
 from sshml.classifier import MLP, resident
 from sshml.compression import truncated_svd
 from sshml.errors import SSHMLError
@@ -96,3 +97,13 @@ def test_bad_calls(trained):
         reveal_ranks(model, split, 0.1, layers=["7"])
     with pytest.raises(SSHMLError, match="no matrices"):
         reveal_ranks(nn.Flatten(), split, 0.1)
+
+
+def test_the_best_exchange_comes_first():
+    """Of two layers of one size, the one whose next rank gains most for a number, not the one that will gain later."""
+    cuts = SimpleNamespace(choices=lambda name: [1, 2, 3], numbers=lambda ranks: 10 * sum(ranks.values()))
+    search = SimpleNamespace(names=("a", "b"), cuts=cuts)
+    curves = {"a": [(0, 1.0), (1, 0.9), (2, 0.0)], "b": [(0, 1.0), (1, 0.5), (2, 0.4)]}
+    for budget, expected in ((2.1, (1, 1)), (1.6, (1, 2)), (1.45, (2, 2)), (0.6, (3, 2)), (0.41, (3, 3)), (-1, (3, 3))):
+        found = _Search._added_up(search, curves, budget)
+        assert (found["a"], found["b"]) == expected, budget

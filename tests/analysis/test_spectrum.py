@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.analysis import marchenko_pastur_edge, outliers, singular_values
+from sshml.errors import SSHMLError
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (500, 300), (400, 400)])
@@ -24,3 +25,20 @@ def test_singular_values_descend_and_carry_the_norm(rng):
     s = singular_values(weight)
     assert (np.diff(s) <= 0).all()
     np.testing.assert_allclose((s**2).sum(-1), (weight**2).sum((1, 2)))
+
+
+def test_weights_that_have_no_spectrum():
+    for weight, words in ((np.full((3, 4), np.nan), "NaN"), (np.ones(3), "expected"), (np.ones((0, 3)), "expected")):
+        for function in (singular_values, marchenko_pastur_edge, outliers):
+            with pytest.raises(SSHMLError, match=words):
+                function(weight)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_the_size_of_a_weight_plays_no_role(rng, scale):
+    """Squares of 1e-300 underflow, those of 1e160 overflow."""
+    weight = rng.normal(size=(40, 60)) + 3
+    assert outliers(weight * scale) == outliers(weight) >= 1
+    np.testing.assert_allclose(singular_values(weight * scale) / scale, singular_values(weight), rtol=1e-9)
+    assert marchenko_pastur_edge(weight * scale) / scale == pytest.approx(marchenko_pastur_edge(weight))
+    assert (singular_values(np.zeros((2, 3))) == 0).all()
