@@ -4,6 +4,8 @@ import contextlib
 import re
 from pathlib import Path
 
+import numpy as np
+
 from sshml.arguments import as_path
 from sshml.errors import SSHMLError
 
@@ -46,7 +48,7 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
             if not isinstance(found, str) or found != file_format:
                 what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
                 raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
-            if not hasattr(number, "__index__") or not 1 <= number <= version:
+            if not isinstance(number, (int, np.integer)) or not 1 <= number <= version:
                 raise SSHMLError(
                     f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
                     " sshml."

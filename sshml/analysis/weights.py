@@ -47,7 +47,7 @@ def _of_state(path, layer):
             f"{path} is no run file and no state_dict of tensors; save one by torch.save(model.state_dict(), ...)."
         ) from None
     weights = {
-        name.removesuffix(".weight"): tensor.float() if tensor.itemsize < 4 else tensor
+        name.removesuffix(".weight"): tensor
         for name, tensor in state.items()
         if isinstance(name, str) and f".{name}".endswith(".weight") and tensor.ndim == 2 and tensor.is_floating_point()
     }
@@ -57,4 +57,9 @@ def _of_state(path, layer):
     if layer not in names:
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
         raise SSHMLError(f"{path} has no linear layer {shown(layer)}; it has {known}.")
-    return layer, [weights[layer]], []
+    weight = weights[layer]
+    if weight.layout is not torch.strided or weight.device.type == "meta":
+        raise SSHMLError(f"{path}: {layer}.weight is {weight.layout} on {weight.device}; expected a dense tensor.")
+    if weight.nbytes > weight.untyped_storage().nbytes():
+        raise SSHMLError(f"{path}: {layer}.weight declares {weight.nbytes} bytes and holds fewer; the file is forged.")
+    return layer, [weight.float() if weight.itemsize < 4 else weight], []

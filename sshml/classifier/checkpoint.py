@@ -12,7 +12,7 @@ from sshml.arguments import function, instance
 from sshml.classifier.networks import NETWORKS
 from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
 from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
@@ -73,8 +73,8 @@ def load_run(path, factory=None, layers=None):
         try:
             network = json.loads(file.attrs["network"])
             training = TrainingSpec(**json.loads(file.attrs["training"]))
-            seeds, epoch = file["seeds"][()], file["epoch"][()]
-            history = {name: array[()] for name, array in file["history"].items()}
+            seeds, epoch = np.asarray(file["seeds"][()]), np.asarray(file["epoch"][()])
+            history = {name: np.asarray(array[()]) for name, array in file["history"].items()}
             weights, initial = (
                 {name: torch.from_numpy(np.asarray(array[()])) for name, array in file[group].items()}
                 for group in ("weights", "initial")
@@ -84,6 +84,7 @@ def load_run(path, factory=None, layers=None):
             raise
         except (AttributeError, KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise SSHMLError(f"{path} is a damaged {FORMAT} file: {error}.") from None
+    _check_kinds(network, seeds, epoch, history, data, path)
     shapes = [np.shape(a)[:1] for a in (seeds, epoch, *weights.values(), *initial.values(), *history.values())]
     if not isinstance(network, dict) or len(set(shapes)) != 1 or shapes[0] in ((), (0,)):
         raise SSHMLError(f"{path} is a damaged {FORMAT} file: its arrays have {sorted(set(shapes))} members.")
@@ -91,10 +92,39 @@ def load_run(path, factory=None, layers=None):
     run = Run(factory, seeds, weights, initial, history, epoch, training, data)
     try:
         run.model(len(run) - 1)
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise SSHMLError(f"{path}: /weights do not fit the network {network.get('class')}: {reason}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # of a network that is described otherwise than it is, or made by the caller
+        reason = one_line(error)
+        raise SSHMLError(f"{path}: /weights do not fit the network {network.get('class')}: {reason:.300}") from None
     return run
+
+
+def _check_kinds(network, seeds, epoch, history, data, path):
+    """Raise where a file holds something of another kind than a run does."""
+
+    def described(part):
+        return isinstance(part, dict) and isinstance(part.get("class"), str)
+
+    layers = network.get("layers", {}) if described(network) else None
+    makes = [network, *layers.values()] if isinstance(layers, dict) else [None]
+    kinds = {
+        "network": all(
+            described(part)
+            and isinstance(part.get("arguments", {}), dict)
+            and "device" not in part.get("arguments", {})
+            for part in makes
+        ),
+        "seeds": seeds.dtype.kind in "iu" and seeds.ndim == 1 and (seeds >= 0).all(),
+        "epoch": epoch.dtype.kind in "iu" and epoch.ndim == 1 and (epoch >= 1).all(),
+        "history": all(array.dtype.kind == "f" and array.ndim == 2 for array in history.values()),
+        "data": data is None or isinstance(data, str),
+    }
+    if wrong := [name for name, right in kinds.items() if not right]:
+        raise SSHMLError(f"{path} is a damaged {FORMAT} file: its {wrong[0]} is of another kind than that of a run.")
+    longest = max((array.shape[1] for array in history.values()), default=None)
+    if longest is not None and epoch.max(initial=0) > longest:
+        raise SSHMLError(f"{path} is a damaged {FORMAT} file: epoch {epoch.max()} of {longest}.")
 
 
 def describe(model):

@@ -99,6 +99,8 @@ def _state(path):
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
         raise SSHMLError(f"{path} holds a {type(found).__name__}; expected a state dict of tensors.")
+    if bad := [name for name, tensor in found.items() if tensor.is_complex() or tensor.device.type == "meta"]:
+        raise SSHMLError(f"{path}: {bad[0]} holds complex numbers, or none; expected real ones.")
     return found
 
 

@@ -34,3 +34,28 @@ def test_weights_of_a_network_of_ones_own(tmp_path):
     torch.save(model, tmp_path / "pickled.pt")
     with pytest.raises(SSHMLError, match="no state_dict of tensors"):
         load_weights(tmp_path / "pickled.pt")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.eye(4).to_sparse(), "expected a dense tensor"),
+        (torch.empty(3, 4, device="meta"), "expected a dense tensor"),
+        (torch.zeros(1).expand(10**5, 10**5), "declares"),
+        (torch.ones(3, 4, dtype=torch.complex64), "no linear layer"),
+        (torch.ones(3, 4, 5), "no linear layer"),
+    ],
+)
+def test_tensors_that_are_no_weights(tmp_path, tensor, words):
+    torch.save({"a.weight": tensor}, tmp_path / "a.pt")
+    with pytest.raises(SSHMLError, match=words):
+        load_weights(tmp_path / "a.pt")
+
+
+def test_flipped_bits_of_a_state_dict(tmp_path):
+    torch.save({"a.weight": torch.ones(30, 40)}, tmp_path / "a.pt")
+    data = bytearray((tmp_path / "a.pt").read_bytes())
+    data[data.index(torch.ones(9).numpy().tobytes()) + 3] ^= 64
+    (tmp_path / "a.pt").write_bytes(data)
+    with pytest.raises(SSHMLError, match="differs from its checksum"):
+        load_weights(tmp_path / "a.pt")

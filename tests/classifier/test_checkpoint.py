@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import h5py
@@ -138,3 +139,68 @@ def test_every_flipped_byte_is_noticed(run, tmp_path, rng):
         path.write_bytes(whole[:size])
         with pytest.raises(SSHMLError, match=r"damaged|truncated|HDF5|cannot be read"):
             load_run(path)
+
+
+def replace(name, value):
+    def change(file):
+        del file[name]
+        file[name] = value
+
+    return change
+
+
+def describe_as(network):
+    return lambda file: file.attrs.__setitem__("network", network if isinstance(network, str) else json.dumps(network))
+
+
+PERCEPTRON = {"class": "MLP", "arguments": {"widths": [64, 12, 6, 2]}}
+LOW = {"in_features": 64, "out_features": 12, "rank": 2}
+FORGED = {
+    "a list": describe_as([]),
+    "half a JSON": describe_as('{"class":'),
+    "class in a list": describe_as({"class": ["MLP"]}),
+    "arguments a number": describe_as({"class": "MLP", "arguments": 3}),
+    "widths a text": describe_as({"class": "MLP", "arguments": {"widths": "abc"}}),
+    "endless widths": describe_as({"class": "MLP", "arguments": {"widths": [64, 10**15, 2]}}),
+    "NaN": describe_as({"class": "MLP", "arguments": {"widths": [64, float("nan")]}}),
+    "layers in a list": describe_as(PERCEPTRON | {"layers": [1]}),
+    "layer a number": describe_as(PERCEPTRON | {"layers": {"1": 3}}),
+    "layer without a class": describe_as(PERCEPTRON | {"layers": {"1": {"class": [], "arguments": {}}}}),
+    "layer elsewhere": describe_as(PERCEPTRON | {"layers": {"no": {"class": "LowRankLinear", "arguments": LOW}}}),
+    "a device": describe_as(
+        PERCEPTRON | {"layers": {"1": {"class": "LowRankLinear", "arguments": LOW | {"device": "cuda"}}}}
+    ),
+    "another network": describe_as({"class": "LeNet5", "arguments": {}}),
+    "network of numbers": lambda file: file.attrs.__setitem__("network", np.arange(3)),
+    "training of numbers": lambda file: file.attrs.__setitem__("training", np.arange(3)),
+    "endless training": lambda file: file.attrs.__setitem__("training", '{"epochs": 1e400}'),
+    "data of numbers": lambda file: file.attrs.__setitem__("data", np.arange(3)),
+    "versions": lambda file: file.attrs.__setitem__("format_version", np.arange(2)),
+    "half a version": lambda file: file.attrs.__setitem__("format_version", 1.5),
+    "version in words": lambda file: file.attrs.__setitem__("format_version", "2"),
+    "seeds in words": replace("seeds", np.array([b"a", b"b", b"c"])),
+    "half seeds": replace("seeds", np.array([0.5, 1.5, 2.5])),
+    "epoch in words": replace("epoch", np.array([b"a", b"b", b"c"])),
+    "epoch beyond": replace("epoch", np.array([1, 99, 1])),
+    "epoch 0": replace("epoch", np.array([1, 0, 1])),
+    "history in words": replace("history/train_loss", np.full((3, 6), b"a")),
+    "history a number": replace("history", 3),
+    "weights in words": replace("weights/1.weight", np.full((3, 12, 64), b"a")),
+    "weights of another shape": replace("weights/1.weight", np.ones((3, 12, 63), np.float32)),
+    "weights of other members": replace("weights/1.weight", np.ones((2, 12, 64), np.float32)),
+    "no weights": replace("weights", 3),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_forged_files_with_a_right_checksum(run, tmp_path, case):
+    path = tmp_path / "run.h5"
+    save_run(run, path)
+    path.write_bytes(path.read_bytes()[:-14])
+    with h5py.File(path, "r+") as file:
+        FORGED[case](file)
+    seal(path)
+    with pytest.raises(SSHMLError) as error:
+        load_run(path, layers=LAYERS)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)

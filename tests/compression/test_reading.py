@@ -130,3 +130,13 @@ def test_flipped_bits_of_an_archive(program, net, tmp_path, kind):
         except SSHMLError:
             noticed += 1
     assert noticed > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, "meta"])
+def test_numbers_a_network_cannot_hold(net, tmp_path, dtype):
+    """Not half of them, without a word."""
+    state = net.state_dict()
+    state["wide.weight"] = state["wide.weight"].to(dtype)
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(SSHMLError, match="expected real ones"):
+        read_module(tmp_path / "a.pt", lambda: net)
