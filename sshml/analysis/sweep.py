@@ -17,6 +17,10 @@ BLOCK = 2**19
 """Numbers in one block of pre-activations, small enough to stay in a core's cache."""
 
 
+PRODUCT = 2**22
+"""The same where a block is one matrix product."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sweep:
     """Accuracy against the size of one layer: `layer` is its name in the network, `number` that among linear layers.
@@ -170,7 +174,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", pr
         rank = torch.empty_like(order).scatter_(1, order, torch.arange(full, device=order.device).expand_as(order))
         for column, keep in enumerate(keeps):
             weight = torch.where(rank.view_as(part.weight) < keep, part.weight, 0)
-            for x, labels in part.blocks(max(1, 8 * BLOCK // (len(weight) * problem.shape[0]))):
+            for x, labels in part.blocks(max(1, PRODUCT // (len(weight) * problem.shape[0]))):
                 z = part.start(x).add_(x @ weight.mT)  # m b [in], m [in] out
                 hits[part.members, column] += part.hits(z, labels)
                 problem.done(len(weight) * len(labels) / len(keeps))

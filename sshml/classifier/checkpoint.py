@@ -80,8 +80,8 @@ def load_run(path, factory=None, layers=None):
                 for group in ("weights", "initial")
             )
             data = file.attrs.get("data")
-        except SSHMLError:
-            raise
+        except SSHMLError as error:
+            raise SSHMLError(f"{path}: {error}") from None
         except (AttributeError, KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise SSHMLError(f"{path} is a damaged {FORMAT} file: {error}.") from None
     _check_kinds(network, seeds, epoch, history, data, path)

@@ -166,12 +166,12 @@ def _other_states(arrays, dataset, split, first, numbers):
 
 def _broken_state_rules(arrays, drawn, boundary):
     states, energies = (arrays[name].astype(np.float64) for name in ("states", "energies"))
-    scale = np.max([np.abs(x).max(axis=1, initial=0) for x in drawn.values()], axis=0)[:, None]
+    scale = np.max([np.abs(x).max(axis=1, initial=0) for x in drawn.values()], axis=0)[:, None, None]
     norm = np.einsum("bls,bls->bl", states, states)
     yield "states", "is not of unit norm at some level", (np.abs(norm - 1) > TOLERANCE).any(axis=1)
     gram = states @ np.swapaxes(states, 1, 2) - np.eye(states.shape[1])  # b level [site], b [site] level
     yield "states", "has levels that are not orthogonal", (np.abs(gram) > TOLERANCE).any(axis=(1, 2))
     yield "energies", "does not ascend", (np.diff(energies, axis=1) < 0).any(axis=1)
     # b level [site], b [site] site'
-    residual = np.abs(states @ hamiltonian(boundary=boundary, **drawn) - energies[..., None] * states).max(axis=-1)
-    yield "states", "does not solve H psi = E psi for its v and w", (residual > TOLERANCE * scale).any(axis=1)
+    residual = np.abs(states @ hamiltonian(boundary=boundary, **drawn) - energies[..., None] * states)
+    yield "states", "does not solve H psi = E psi for its v and w", (residual > TOLERANCE * scale).any(axis=(1, 2))

@@ -170,6 +170,14 @@ def _spectrum(matrices):
     return torch.linalg.svdvals(matrices.double()).square().mean(0).sqrt().numpy()
 
 
+def free_energy(x, alpha, bound):
+    """Return the free energy, less a constant, of squared singular values x in units of the noise (theorem 2)."""
+    z, low = x[x > bound], np.maximum(x[x <= bound], 1e-300)
+    root = 0.5 * (z - (1 + alpha) + np.sqrt(np.maximum((z - (1 + alpha)) ** 2 - 4 * alpha, 0)))
+    kept = (z - root).sum() + np.log((root + 1) / z).sum() + alpha * np.log(root / alpha + 1).sum()
+    return (low - np.log(low)).sum() + kept
+
+
 def vbmf_rank(matrix):
     """Return the rank of a matrix (out, in) by the global solution of empirical variational Bayesian factorisation.
 
@@ -186,14 +194,7 @@ def vbmf_rank(matrix):
     lowest = max(tail[0] ** 2 / (large * bound), (tail**2).mean() / large, 1e-300)
     variances = np.geomspace(lowest, max((s**2).sum() / (small * large), 1.0001 * lowest), 2000)
 
-    def energy(variance):
-        x = s**2 / (large * variance)
-        z, low = x[x > bound], np.maximum(x[x <= bound], 1e-300)
-        root = 0.5 * (z - (1 + alpha) + np.sqrt(np.maximum((z - (1 + alpha)) ** 2 - 4 * alpha, 0)))
-        kept = (z - root).sum() + np.log((root + 1) / z).sum() + alpha * np.log(root / alpha + 1).sum()
-        return (low - np.log(low)).sum() + kept
-
-    variance = min(variances, key=energy)
+    variance = min(variances, key=lambda variance: free_energy(s**2 / (large * variance), alpha, bound))
     return int((s > np.sqrt(large * variance * bound)).sum())
 
 

@@ -217,7 +217,7 @@ def jobs(settings):
         yield Job(train, arguments | own, settings.seeds * (1 if every == "epoch" else 4))
     for name in NAMES:
         sizes = {"batch_size": settings.batch_size, "learning_rate": settings.learning_rate, "valid": settings.valid}
-        yield Job(times, {"network": name, "rank": 10, "repeats": settings.repeats} | sizes, 20)
+        yield Job(times, {"network": name, "rank": settings.kept[0], "repeats": settings.repeats} | sizes, 20)
     for name, epsilon, seed in itertools.product(NAMES, settings.epsilons, range(settings.revealed)):
         arguments = {"network": name, "epsilon": epsilon, "seed": seed, "trained": stock[name]}
         yield Job(reveal, arguments | {"valid": settings.valid}, 1 if name == "small" else 20)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,17 @@ def test_settings():
     with pytest.raises(SSHMLError, match="above 0"):
         budgets.Settings(shares=(0.0,))
     assert np.isfinite(list(budgets.PUBLISHED.values())).all()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.7, 1.0])
+def test_the_free_energy_term_by_term(alpha):
+    """psi_0(x) = x - ln x of all values; of those that are kept also psi_1, with tau(x) (Nakajima et al. 2013)."""
+    bound = (1 + 2.5129 * alpha**0.5) * (1 + alpha / (2.5129 * alpha**0.5))
+    x = np.random.default_rng(0).uniform(0.1, 3 * bound, 50)
+    expected = 0.0
+    for value in x:
+        expected += value - math.log(value)
+        if value > bound:
+            tau = (value - (1 + alpha) + math.sqrt((value - (1 + alpha)) ** 2 - 4 * alpha)) / 2
+            expected += math.log(tau + 1) + alpha * math.log(tau / alpha + 1) - tau
+    assert budgets.free_energy(x, alpha, bound) == pytest.approx(expected, rel=1e-12)
