@@ -285,6 +285,7 @@ def made(data, run, folder):
         ),
         "dataset.open_dataset": (dataset.open_dataset, {"path": data.path}),
         "dataset.samples": (dataset.samples, {"spec": spec, "split": "train", "first": 0, "count": 2}),
+        "dataset.shard_folder": (dataset.shard_folder, {"path": data.path}),
         "dataset.sign_leakage": (
             dataset.sign_leakage,
             {"states": states, "winding": np.arange(12) % 2, "folds": 2, "neighbours": 1, "limit": 12, "seed": 0},

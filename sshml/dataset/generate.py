@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-from pathlib import Path
 
 from sshml import jobs
 from sshml.arguments import as_path, flag, function, instance, integer
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import Layout
 from sshml.dataset.shards import Shard, is_complete, is_own, shards, write_samples, write_virtual
+from sshml.dataset.spec import MOST
 from sshml.errors import SSHMLError
 from sshml.files import locked, new_file, refuse_existing, refuse_full, remove_partials
 from sshml.hdf5 import new_hdf5
@@ -41,7 +41,7 @@ def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size
     path, force = as_path(path), flag(force, "force")
     function(progress, "progress", optional=True)
     layout = Layout(spec, recipe)
-    shard_size = None if shard_size is None else integer(shard_size, "shard_size", 1)
+    shard_size = None if shard_size is None else integer(shard_size, "shard_size", 1, MOST)
     workers = integer(workers, "workers", 1)
     if scheduler is not None:
         instance(scheduler, "scheduler", str, "an address like tcp://host:8786")
@@ -78,7 +78,7 @@ def _in_one_piece(layout, path, force, report):
 
 def shard_folder(path):
     """Return the folder of shards of a dataset file: chains.shards of chains.h5, of other names NAME-shards."""
-    path = Path(path).absolute()
+    path = as_path(path).absolute()
     return path.parent / (f"{path.stem}.shards" if path.suffix == ".h5" else f"{path.name}-shards")
 
 
