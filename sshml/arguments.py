@@ -99,7 +99,7 @@ def real(value, name, least=None, most=None, *, above=None, below=None, infinite
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
         try:
             found = float(value)
-        except OverflowError:
+        except Exception:  # too large, or a foreign __float__
             found = math.nan
     low = (least is None or found >= least) and (above is None or found > above)
     high = (most is None or found <= most) and (below is None or found < below)
@@ -207,7 +207,7 @@ def as_path(value, name="the path"):
     if isinstance(value, bytes) or not isinstance(value, (str, os.PathLike)):
         raise SSHMLError(f"{name} is {shown(value)}; expected a text or a path.")
     try:
-        Path(value).absolute()
+        Path().absolute()
     except OSError:
         raise SSHMLError("the working folder is gone; change to another one.") from None
     try:
@@ -215,7 +215,7 @@ def as_path(value, name="the path"):
         found.lstat()
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, TypeError, ValueError) as error:  # too long, a null byte, no permission
+    except Exception as error:  # too long, a null byte, no permission, a foreign __fspath__
         reason = getattr(error, "strerror", None) or str(error)
         raise SSHMLError(f"{name} {shown(value)} cannot be used ({reason.lower()}); choose another name.") from None
     return found
@@ -313,6 +313,30 @@ def as_module(value, name="model"):
     if isinstance(value, type) and issubclass(value, nn.Module):
         raise SSHMLError(f"{name} is the class {value.__name__}; give a network made of it, {value.__name__}(...).")
     return instance(value, name, nn.Module, "a torch.nn.Module")
+
+
+def as_state(state, model, where):
+    """Return the tensors of a file for a model, where each takes the place of one of its kind without loss.
+
+    Args:
+        state: {name: tensor}.
+        model: the module; names, shapes and what is missing are left to its `load_state_dict`.
+        where: the file, for the message.
+
+    Raises:
+        SSHMLError: complex numbers for real ones, whole for real ones or the other way, or numbers too large.
+    """
+    for name, own in model.state_dict().items():
+        if name not in state or not hasattr(own, "dtype"):
+            continue
+        given = state[name]
+        kinds = [(t.is_floating_point(), t.is_complex()) for t in (own, given)]
+        if kinds[0] != kinds[1]:
+            raise SSHMLError(f"{where}: {name} is {given.dtype}, in the network {own.dtype}; save it as that.")
+        if given.is_floating_point() and given.itemsize > own.itemsize and given.device.type != "meta":
+            if bool((given.isfinite() & ~given.to(own.dtype).isfinite()).any()):
+                raise SSHMLError(f"{where}: {name} holds numbers too large for {own.dtype}.")
+    return state
 
 
 def as_split(value, name="split"):

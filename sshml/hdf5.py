@@ -58,7 +58,14 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
             yield file
     except SSHMLError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError) as error:  # what h5py makes of lost bytes
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+    ) as error:  # what h5py makes of lost bytes
         raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
 
 
@@ -154,6 +161,11 @@ def seal(path):
     path.write_bytes(data + SEAL + crc32(data).to_bytes(4, "little"))
 
 
+def is_sealed(path):
+    """Return whether a file ends in a seal, which holds."""
+    return _refuse_broken_seal(Path(path), False)
+
+
 def _refuse_broken_seal(path, needed):
     """Return whether a file ends in a seal; raise where that is broken, or missing though needed."""
     size = path.stat().st_size
@@ -182,4 +194,6 @@ def read_attribute(file, name):
         value = file.attrs.get(name)
     except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError):
         return None
-    return value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
+    if hasattr(value, "shape") and value.size != 1:
+        return None  # an array, where a text or number belongs
+    return value.item() if hasattr(value, "item") else value

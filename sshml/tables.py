@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sshml.arguments import as_path
 from sshml.errors import SSHMLError
 from sshml.files import new_file
 
@@ -34,10 +35,12 @@ def aligned(columns, rows):
 def read_csv(path):
     """Return the rows of a CSV file as dictionaries of texts."""
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
+        with as_path(path).open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
     except FileNotFoundError:
         raise SSHMLError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SSHMLError(f"{path} is no table that can be read ({' '.join(str(error).split()):.200}).") from None
 
 
 def read_columns(path, /, **chosen):

@@ -6,7 +6,7 @@ from numba import njit
 from torch import nn
 
 from sshml.arguments import integers
-from sshml.classifier import members_of, resident
+from sshml.classifier import check_labels, members_of, resident
 from sshml.compression import check_weight
 from sshml.errors import SSHMLError
 from sshml.lanes import JIT, run
@@ -45,6 +45,7 @@ def rank_grid(models, split, ranks=None, view=None):
     accuracy = []
     for model in models:
         one, two, three, activation = _three_layers(model)
+        check_labels(labels, len(three.weight))
         full = min(one.weight.shape)
         chosen = list(range(1, full + 1)) if ranks is None else integers(ranks, "ranks")
         if not chosen or chosen != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] > full:

@@ -9,7 +9,7 @@ from torch import nn
 
 from sshml.analysis.compressed import compress_run
 from sshml.arguments import as_array, function, instance, integers
-from sshml.classifier import Run, StackedLinear, children_of, members_of, pick_device, resident, stack
+from sshml.classifier import Run, StackedLinear, check_labels, children_of, members_of, pick_device, resident, stack
 from sshml.compression import as_shape, check_weight, find_layer, index_dtype, linear_layers
 from sshml.errors import SSHMLError, one_line
 
@@ -291,7 +291,9 @@ class _StackedPart:
     @torch.no_grad()
     def hits(self, z, labels):
         """Return the number of samples each member classifies rightly, given pre-activations."""
-        return (self.behind(z).argmax(-1) == labels).sum(1).cpu().numpy()
+        scores = self.behind(z)
+        check_labels(labels, scores.shape[-1])
+        return (scores.argmax(-1) == labels).sum(1).cpu().numpy()
 
 
 class _SinglePart(_StackedPart):
@@ -324,6 +326,8 @@ class _SinglePart(_StackedPart):
     @torch.no_grad()
     def hits(self, z, labels):
         self.module.forward = lambda _: z[0].clone()  # z goes on to the next rank, whatever the model does to it
-        hits = (self.model(self.inputs.clone()).argmax(-1) == labels).sum()
+        scores = self.model(self.inputs.clone())
         del self.module.forward
+        check_labels(labels, scores.shape[-1])
+        hits = (scores.argmax(-1) == labels).sum()
         return hits[None].cpu().numpy()

@@ -1,6 +1,6 @@
 """The weights of a layer, from a run file or from the state_dict of a network of one's own."""
 
-import pickle
+import warnings
 
 from sshml.arguments import as_path, shown
 from sshml.classifier import load_run
@@ -40,9 +40,11 @@ def _of_state(path, layer):
 
     refuse_broken_zip(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of tensors that are refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
-    except (AttributeError, EOFError, KeyError, OSError, RuntimeError, ValueError, pickle.UnpicklingError):
+    except Exception:  # whatever a damaged or foreign file leads to
         raise SSHMLError(
             f"{path} is no run file and no state_dict of tensors; save one by torch.save(model.state_dict(), ...)."
         ) from None

@@ -6,7 +6,7 @@ from sshml.classifier.finetuning import GENTLE, finetune
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
 from sshml.classifier.recipes import RECIPES, Recipe
-from sshml.classifier.run import Run, members_of
+from sshml.classifier.run import Run, check_labels, members_of
 from sshml.classifier.spec import TrainingSpec
 from sshml.classifier.training import fit
 
@@ -21,6 +21,7 @@ __all__ = [
     "StackedLinear",
     "Stream",
     "TrainingSpec",
+    "check_labels",
     "children_of",
     "finetune",
     "fit",

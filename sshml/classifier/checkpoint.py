@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from sshml.arguments import function, instance
+from sshml.arguments import as_state, function, instance
 from sshml.classifier.networks import NETWORKS
 from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
@@ -88,10 +88,20 @@ def load_run(path, factory=None, layers=None):
     shapes = [np.shape(a)[:1] for a in (seeds, epoch, *weights.values(), *initial.values(), *history.values())]
     if not isinstance(network, dict) or len(set(shapes)) != 1 or shapes[0] in ((), (0,)):
         raise SSHMLError(f"{path} is a damaged {FORMAT} file: its arrays have {sorted(set(shapes))} members.")
-    factory = _factory(network, layers, path) if factory is None else factory
+    own = factory is None
+    factory = _factory(network, layers, path) if own else factory
     run = Run(factory, seeds, weights, initial, history, epoch, training, data)
     try:
-        run.model(len(run) - 1)
+        if own and not any("order" in layer["arguments"] for layer in network.get("layers", {}).values()):
+            with torch.device("meta"):  # sizes are compared before anything of them is made
+                declared = {name: tuple(tensor.shape) for name, tensor in factory().state_dict().items()}
+            held = {name: tuple(tensor.shape[1:]) for name, tensor in weights.items()}
+            if declared != held:
+                name = next(name for name in {**declared, **held} if declared.get(name) != held.get(name))
+                raise ValueError(f"{name} is {held.get(name)}, declared {declared.get(name)}")
+        for state in filter(None, (weights, initial)):
+            model = run.model(len(run) - 1, initial=state is initial)
+            as_state({name: tensor[0] for name, tensor in state.items()}, model, path)
     except MemoryError:
         raise
     except Exception as error:  # of a network that is described otherwise than it is, or made by the caller
@@ -117,7 +127,8 @@ def _check_kinds(network, seeds, epoch, history, data, path):
         ),
         "seeds": seeds.dtype.kind in "iu" and seeds.ndim == 1 and (seeds >= 0).all(),
         "epoch": epoch.dtype.kind in "iu" and epoch.ndim == 1 and (epoch >= 1).all(),
-        "history": all(array.dtype.kind == "f" and array.ndim == 2 for array in history.values()),
+        "history": {"train_loss", "valid_accuracy"} <= set(history)
+        and all(array.dtype.kind == "f" and array.ndim == 2 for array in history.values()),
         "data": data is None or isinstance(data, str),
     }
     if wrong := [name for name, right in kinds.items() if not right]:

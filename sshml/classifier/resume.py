@@ -38,10 +38,15 @@ class Checkpoint:
             refuse_existing(path, force=True)
         self.state, self.saved = {"parts": {}}, time.monotonic()
         if self.path is not None and self.path.exists():
-            with open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
+            with open_hdf5(self.path, FORMAT, FORMAT_VERSION, sealed_since=2) as file:
                 refuse_foreign(file, self.path)
-                found = json.loads(file.attrs["identity"])
-                state = _read(file["state"])
+                try:
+                    found = json.loads(file.attrs["identity"])
+                    state = _read(file["state"])
+                    if not isinstance(found, dict) or not isinstance(state["parts"], dict):
+                        raise ValueError("it holds no state of a training")
+                except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+                    raise SSHMLError(f"{self.path} is a damaged {FORMAT} file: {error!s:.200}.") from None
             if found != self.identity:
                 differs = sorted(_differences(found, self.identity))
                 raise SSHMLError(

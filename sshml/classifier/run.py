@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import torch
 
-from sshml.arguments import as_module, flag, integer, sequence
+from sshml.arguments import as_module, flag, integer, integers, sequence, shown
 from sshml.classifier.chance import Chance
 from sshml.classifier.ensemble import NotVectorised, has_own_code, stack, stacked_state
 from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
@@ -54,11 +54,19 @@ class Run:
 
     def __getitem__(self, member):
         """Return the `Run` of one member, by its number, or of several, by a slice or numbers."""
-        if member is None or isinstance(member, bool):
-            raise SSHMLError(f"member {member} is none; give a number, a slice or a list of numbers.")
-        if isinstance(member, (int, np.integer)) and not -len(self) <= member < len(self):
-            raise IndexError(f"member {member} of {len(self)}")  # ends a loop over the run
-        chosen = np.atleast_1d(np.arange(len(self))[member])
+        if not isinstance(member, slice) and not np.iterable(member):
+            member = integer(member, "member")
+            if not -len(self) <= member < len(self):
+                raise IndexError(f"member {member} of {len(self)}")  # ends a loop over the run
+            member = [member]
+        if not isinstance(member, slice):
+            member = integers(member, "members", -len(self), len(self) - 1)
+        try:
+            chosen = np.arange(len(self))[member]
+        except (TypeError, IndexError):
+            raise SSHMLError(f"members {shown(member)} are no slice of whole numbers.") from None
+        if not len(chosen):
+            raise SSHMLError(f"members {shown(member)} are none of {len(self)}.")
         own = {
             name: {key: array[chosen] for key, array in getattr(self, name).items()}
             for name in ("weights", "initial", "history")
@@ -96,6 +104,7 @@ class Run:
     def correct(self, split, device="cpu"):
         """Return whether each member is right on each sample, bool (member, sample)."""
         logits, labels = self._logits(split, device)
+        check_labels(labels, logits.shape[-1])
         return (logits.argmax(-1) == labels.cpu()).numpy()
 
     def predict(self, split, device="cpu"):
@@ -115,6 +124,12 @@ class Run:
             with contextlib.suppress(NotVectorised):
                 return _logits_of([together], inputs), labels
         return _logits_of([stack([model]) for model in self.models()], inputs), labels
+
+
+def check_labels(labels, classes):
+    """Raise where labels name classes that a network does not have."""
+    if (largest := int(labels.max())) >= classes:
+        raise SSHMLError(f"the data hold label {largest} but the networks have {classes} classes, 0 to {classes - 1}.")
 
 
 def members_of(models, view=None):

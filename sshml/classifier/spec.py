@@ -115,7 +115,7 @@ class TrainingSpec:
         >>> TrainingSpec(epochs=10, schedule="cosine").rate(5.0)
         0.0005
         """
-        factor = 1.0
+        done, step, factor = real(done, "done", 0), real(step, "step", 0), 1.0
         if self.schedule == "cosine":
             factor = (1 + math.cos(math.pi * min(1.0, done / self.epochs))) / 2
         elif self.schedule != "constant":

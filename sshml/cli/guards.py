@@ -22,7 +22,8 @@ def refuse_same(out, *others):
     for other in filter(None, others):
         if place == os.path.realpath(as_path(other)):
             raise SSHMLError(f"{out} is named twice; give the output a name of its own.")
-        if Path(place).parent == Path(os.path.realpath(shard_folder(other))):
+        folders = {os.path.realpath(shard_folder(path)) for path in (other, os.path.realpath(other))}
+        if str(Path(place).parent) in folders:
             raise SSHMLError(f"{out} lies among the shards of {other}; give the output another folder.")
 
 

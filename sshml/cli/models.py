@@ -9,7 +9,7 @@ from sshml.cli.app import app
 from sshml.cli.guards import dataset_for, load, refuse_idle, refuse_same
 from sshml.cli.options import Factory, Force, Json, Layer, Method, Shape, choose, dims_of, factory_of, layer_of
 from sshml.console import print_json, progress_bars
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 PROGRAMS = (".pt2", ".onnx")
 
@@ -202,8 +202,10 @@ def _arrays(data, labels):
         if hasattr(x, "files"):
             with x as found:
                 x, y = found["x"], found["y"] if "y" in found.files and y is None else y
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise SSHMLError(f"{data} cannot be read: {error}; expected .npy, or .npz with x and y.") from None
+    except Exception as error:  # whatever a foreign or damaged file leads to
+        raise SSHMLError(
+            f"{data} cannot be read: {one_line(error):.200}; expected .npy, or .npz with x and y."
+        ) from None
     if not x.ndim:
         raise SSHMLError(f"{data} holds a single number; expected an array (sample, ...).")
     return x if y is None else (x, y)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, one_line
 
 DataFile = Annotated[Path, typer.Argument(metavar="DATA", help="Dataset file.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")]
@@ -49,6 +49,8 @@ def factory_of(text):
     import importlib
     import sys
 
+    from sshml.arguments import shown
+
     module, colon, name = text.partition(":")
     if not module or not colon or not name:
         raise SSHMLError(f"--factory {text!r} is not understood; write MODULE:FUNCTION like mynets:Net.")
@@ -58,8 +60,8 @@ def factory_of(text):
         found = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise SSHMLError(f"--factory {text!r} cannot be imported: {' '.join(str(error).split())}.") from None
+    except (Exception, SystemExit) as error:  # whatever runs in somebody's module
+        raise SSHMLError(f"--factory {shown(text)} cannot be imported: {one_line(error):.300}.") from None
     return found
 
 

@@ -198,6 +198,10 @@ def right(outputs, labels):
     """
     if labels.is_floating_point():
         raise SSHMLError(f"labels are {labels.dtype}; expected class numbers, or evaluate=... of your own.")
+    classes = outputs.shape[1] if outputs.ndim > 1 and outputs.shape[1] > 1 else 2
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        least, most = int(labels.min()), int(labels.max())
+        raise SSHMLError(f"labels are from {least} to {most}; expected classes 0 to {classes - 1}.")
     if outputs.ndim > 1 and outputs.shape[1] > 1:
         found = outputs.argmax(1)
     else:

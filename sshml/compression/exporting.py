@@ -54,7 +54,7 @@ def export_model(model, path, example, force=False):
     if not inputs or any(not len(x) for x in inputs):
         raise SSHMLError("the example is empty; give one sample, x[:1].")
     write = _write_onnx if path.suffix == ".onnx" else _write_program
-    with evaluating(model), _quiet(), new_file(path, force) as partial:
+    with evaluating(model), quiet(), new_file(path, force) as partial:
         wanted = {count: _call(model, _samples(inputs, count)) for count in COUNTS}
         try:
             run = write(model, _samples(inputs, COUNTS[1]), partial)  # sizes of 1 are taken for constants
@@ -123,7 +123,7 @@ def _write_onnx(model, inputs, partial):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Keep what tracers warn of, which a user cannot mend, to themselves."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

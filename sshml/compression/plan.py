@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from sshml.arguments import choice, instance, integer, shown
+from sshml.arguments import choice, flag, instance, integer, real, shown
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
 
@@ -75,13 +75,26 @@ class Plan:
 
     def check(self):
         """Raise where the plan holds something of another kind than it should."""
+        instance(self.choices, "the plan's choices", dict, "{site: choice}")
+        for name in ("data_aware", "absorb_bias", "shrink"):
+            flag(getattr(self, name), f"{name} of the plan")
+        for name in ("n_bytes", "dense_bytes"):
+            if getattr(self, name) is not None:
+                integer(getattr(self, name), f"{name} of the plan", 0)
+        if self.error is not None:
+            real(self.error, "error of the plan", 0, infinite=True)
         for name, found in self.choices.items():
             if not isinstance(found, Choice) or not isinstance(found.method, str) or not isinstance(found.size, dict):
                 raise SSHMLError(f"the choice of {name!r} is {shown(found)}; expected a method and a size like rank 8.")
             for size in ("rank", "keep"):
                 if size in found.size:
                     integer(found.size[size], f"{size} of {name!r}", 1)
-        kinds = {"reasons": dict, "n_bytes": int, "dense_bytes": int, "error": (int, float), "notes": list}
+            for size in ("numbers", "bytes", "flops"):
+                if getattr(found, size) is not None:
+                    integer(getattr(found, size), f"{size} of {name!r}", 0)
+            if found.loss is not None:
+                real(found.loss, f"loss of {name!r}")
+        kinds = {"reasons": dict, "notes": list}
         for name, kind in kinds.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
@@ -127,6 +140,8 @@ class Plan:
             data = json.loads(text)
             if data.pop("format") != FORMAT or data.pop("version") != 1:
                 raise SSHMLError(f"the text is no {FORMAT} of version 1.")
+            if "menu" in data:
+                raise SSHMLError("the text is no plan: a menu is no part of it.")
             data["choices"] = {name: Choice(**choice) for name, choice in data["choices"].items()}
             found = cls(**data)
             found.check()

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import threading
+import zipfile
 
 import torch
 import torch.fx
 from torch import nn
 
-from sshml.arguments import as_path, function
+from sshml.arguments import as_path, as_state, function
+from sshml.compression.exporting import quiet
 from sshml.compression.saving import load_model, made_by
 from sshml.errors import SSHMLError, one_line
 from sshml.files import refuse_broken_zip
@@ -36,8 +38,9 @@ def read_module(path, factory=None):
         raise SSHMLError(f"{path} does not exist or is not a file.")
     refuse_broken_zip(path)
     if path.suffix == PROGRAM:
+        _refuse_empty_weights(path)
         try:
-            with _without_pickles():
+            with _without_pickles(), quiet():
                 return modules_of(torch.export.load(path))
         except SSHMLError:
             raise
@@ -52,10 +55,22 @@ def read_module(path, factory=None):
     state = _state(path)
     model = made_by(factory)
     try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
+        model.load_state_dict(as_state(state, model, path))
+    except SSHMLError:
+        raise
+    except Exception as error:  # a load_state_dict of anybody's
         raise SSHMLError(f"{path} does not fit the factory's {type(model).__name__}: {one_line(error)}") from None
     return model.eval()
+
+
+def _refuse_empty_weights(path):
+    """Raise where a program's archive has a weight without numbers, in whose place PyTorch leaves what is in memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        empty = [entry.filename for entry in archive.infolist() if "/data/" in entry.filename and not entry.file_size]
+    if empty:
+        raise SSHMLError(f"{path} is damaged: its entry {empty[0]:.200} is empty.")
 
 
 @contextlib.contextmanager

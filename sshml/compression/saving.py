@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import as_path
+from sshml.arguments import as_path, as_state
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
@@ -44,6 +44,8 @@ def save_model(model, path, force=False):
     for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta" or tensor.layout is not torch.strided:
             raise SSHMLError(f"{name} is no dense tensor with numbers; a model file holds nothing else.")
+        if tensor.is_quantized or tensor.dtype == torch.complex32:
+            raise SSHMLError(f"{name} is {tensor.dtype}, which model files do not hold; convert it first.")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with new_file(path, force, sum(tensor.nbytes for tensor in state.values())) as partial:
         if ending == ".safetensors":
@@ -80,9 +82,11 @@ def load_model(path, factory):
         raise SSHMLError(f"factory is a {type(factory).__name__}; give the class of the original model, or a function.")
     model = made_by(factory)
     try:
-        model = with_layers(model, about["layers"])
+        model = with_layers(model, about["layers"], state)
         _take_types(model, state)
-        model.load_state_dict(state)
+        model.load_state_dict(as_state(state, model, path))
+    except SSHMLError:
+        raise
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
         raise SSHMLError(
             f"{path} holds a {about.get('class')} that the factory's {type(model).__name__} is not: {one_line(error)}"
@@ -100,7 +104,7 @@ def made_by(factory):
     """
     try:
         model = factory()
-    except Exception as error:  # a factory of anybody's
+    except (Exception, SystemExit) as error:  # a factory of anybody's
         raise SSHMLError(f"the factory cannot be called without arguments: {one_line(error)}.") from None
     if not isinstance(model, nn.Module):
         raise SSHMLError(f"the factory returns a {type(model).__name__}; expected an nn.Module.")
@@ -126,12 +130,22 @@ def compressed_layers(model):
     return found
 
 
-def with_layers(model, layers):
-    """Return a model with empty compressed layers where `compressed_layers` says; shared ones stay shared."""
+def with_layers(model, layers, state=None):
+    """Return a model with empty compressed layers where `compressed_layers` says; shared ones stay shared.
+
+    Where the state that will fill them is given, their sizes are compared with it before they are made.
+    """
     made = {}
     for path, about in layers.items():
         old = model.get_submodule(path)
         if id(old) not in made:
+            if state is not None and not {"order", "device"} & set(about["arguments"]):
+                with torch.device("meta"):
+                    wanted = LAYERS[about["class"]](**about["arguments"]).state_dict()
+                for name, tensor in wanted.items():
+                    found = state.get(f"{path}.{name}" if path else name, tensor)
+                    if found.shape != tensor.shape:
+                        raise ValueError(f"{path}.{name} is {tuple(found.shape)}, declared {tuple(tensor.shape)}")
             new = LAYERS[about["class"]](**about["arguments"])
             if isinstance(new, CompressedAttention) and isinstance(old, nn.MultiheadAttention):
                 new.out_proj = old.out_proj
@@ -154,6 +168,13 @@ def _ending(path):
     if path.suffix not in ENDINGS:
         raise SSHMLError(f"{path} has no known ending; end a model file in one of {', '.join(ENDINGS)}.")
     return path.suffix
+
+
+KNOWN = {
+    *(torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2),
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool, torch.complex64, torch.complex128),
+}
+"""Types of numbers that a file may hold."""
 
 
 def _for_hdf5(tensor):
@@ -191,6 +212,8 @@ def _read_hdf5(path):
             for number in range(len(file["state"])):
                 data = file["state"][str(number)]
                 dtype = getattr(torch, data.attrs["dtype"])
+                if dtype not in KNOWN:
+                    raise ValueError(f"numbers of the type {data.attrs['dtype']}")
                 state[data.attrs["name"]] = torch.from_numpy(np.asarray(data[()])).view(dtype)
         except (AttributeError, KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
             raise SSHMLError(f"{path} is a damaged {FORMAT} file: {one_line(error)}.") from None
@@ -216,7 +239,7 @@ def _read_safetensors(path):
             return _checked(path, json.loads(about["model"])), state
     except SSHMLError:
         raise
-    except (safetensors.SafetensorError, KeyError, OSError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
         raise SSHMLError(f"{path} is a damaged safetensors file: {one_line(error)}.") from None
 
 

@@ -9,7 +9,7 @@ from sshml.dataset.layout import FORMAT, FORMAT_VERSION, MADE_BY
 from sshml.dataset.shards import SHARD_FORMAT, sources
 from sshml.dataset.store import open_dataset
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32, open_hdf5
+from sshml.hdf5 import crc32, open_hdf5, read_attribute
 
 TOLERANCE = 1e-5
 """Largest rounding error of float32 states and energies, relative to the largest hopping, that `check` accepts."""
@@ -53,7 +53,7 @@ def check(path, progress=None, deep=False):
         _refuse_more(dataset, file)
         shards = [(s.split, s.first, s.count, dataset.path.parent / name) for name, s in sources(file)]
         for split_name, split in dataset.splits.items():
-            plain = [(0, len(split), path, {name: file[split_name][name].attrs.get("crc32") for name in names})]
+            plain = [(0, len(split), path, {name: read_attribute(file[split_name][name], "crc32") for name in names})]
             parts = [(*part[1:], _checksums(part[3], names)) for part in shards if part[0] == split_name] or plain
             if (expected := _tiling(parts)) != len(split):
                 raise SSHMLError(f"{path}: /{split_name} has no shard for sample {expected}.")
@@ -97,7 +97,7 @@ def _refuse_more(dataset, file):
 def _checksums(path, names):
     """Return the checksums of the arrays of a shard."""
     with open_hdf5(path, SHARD_FORMAT, FORMAT_VERSION) as file:
-        return {name: file[name].attrs.get("crc32") for name in names}
+        return {name: read_attribute(file[name], "crc32") for name in names}
 
 
 def _tiling(parts):

@@ -52,6 +52,7 @@ def samples(spec, split, first, count):
         winding int8; with longer range j3 and j4 in the place of log_margin.
     """
     arrays = labelled(spec, split, first, count)
+    first, count = integer(first, "first"), integer(count, "count")
     states, energies = solved(spec, split, first + np.arange(count), [arrays[name] for name in spec.clean])
     return {"states": states, "energies": energies, **arrays}
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import os
+from pathlib import Path
 
 from sshml import jobs
 from sshml.arguments import as_path, flag, function, instance, integer
@@ -46,6 +48,7 @@ def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size
     if scheduler is not None:
         instance(scheduler, "scheduler", str, "an address like tcp://host:8786")
     refuse_existing(path, force)
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path  # the shards lie beside the file itself
     total = sum(getattr(spec, split) for split in SPLITS)
     report = (lambda done: progress(done, total)) if progress else (lambda done: None)
     if shard_size is None and (workers > 1 or scheduler):

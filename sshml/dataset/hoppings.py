@@ -1,6 +1,7 @@
 """Clean hoppings: their distribution over the chains of a dataset, and the points of a grid of them."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -84,6 +85,9 @@ def grid_points(clean, is_clean, seed):
         is_clean: whether there is no disorder.
         seed: seed of the order.
     """
+    size = math.prod(h.points or 1 for h in clean.values())
+    if size > MOST_POINTS:
+        raise SSHMLError(f"the grid has {size} points; give one of at most {MOST_POINTS}.")
     axes = [np.linspace(h.low, h.high, h.points) if h.points else np.array([h.low]) for h in clean.values()]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
     if is_clean and all(h.is_fixed or h.points for h in clean.values()):

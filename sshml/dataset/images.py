@@ -15,8 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sshml.arguments import as_path, choice, integer, shown
+from sshml.arguments import as_array, as_path, choice, integer, shown
+from sshml.dataset.store import rows_of
 from sshml.errors import SSHMLError
+
+MOST_BYTES = 2**28
+"""Bytes of an unpacked file, at most; the largest of the sets has 180 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +31,19 @@ class ImageSplit:
     labels: np.ndarray = dataclasses.field(repr=False)
     padding: int = 0
 
+    def __post_init__(self):
+        pixels = as_array(self.pixels, "pixels", axes="sample, channel, row, column", kinds="u")
+        labels = as_array(self.labels, "labels", axes="sample", kinds="iu")
+        if len(pixels) != len(labels):
+            raise SSHMLError(f"{len(pixels)} images and {len(labels)} labels do not match; give one for each.")
+        object.__setattr__(self, "padding", integer(self.padding, "padding", 0, 10**4))
+
     def __len__(self):
         return len(self.labels)
 
     def __getitem__(self, number):
         """Return (image, class) of a sample, as a torch `DataLoader` takes them."""
+        number = integer(number, "the image's number")
         if not -len(self) <= number < len(self):
             raise IndexError(f"image {number} of {len(self)}")  # ends a loop over the split
         return self.inputs(index=number), int(self.labels[number])
@@ -46,7 +58,8 @@ class ImageSplit:
         if view is not None:
             raise SSHMLError(f"images have no view {shown(view)}; leave it out.")
         border = ((self.padding,) * 2,) * 2
-        pixels = self.pixels[index]
+        rows, back = rows_of(index, len(self))
+        pixels = self.pixels[rows] if back is None else self.pixels[rows][back]
         return np.pad(pixels, ((0, 0),) * (pixels.ndim - 2) + border).astype(np.float32) / np.float32(255)
 
 
@@ -213,8 +226,11 @@ def _download(url):
 
 def _uncompressed(path):
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise SSHMLError(f"{path} holds more than {MOST_BYTES} bytes, none of the files looked for; delete it.")
+        return data
     except (OSError, EOFError, zlib.error) as error:
         raise SSHMLError(f"{path} is damaged and cannot be read ({error}); delete it and get it again.") from None
 

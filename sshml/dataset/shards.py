@@ -14,7 +14,7 @@ from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import crc32, format_of, new_hdf5, open_hdf5, refuse_foreign, seal
+from sshml.hdf5 import crc32, format_of, is_sealed, new_hdf5, open_hdf5, refuse_foreign, seal
 
 SHARD_FORMAT = "sshml-shard"
 
@@ -126,18 +126,26 @@ def is_own(path):
         return False
 
 
-def sources(file):
-    """Yield (name relative to the file, `Shard`) of what a virtual dataset file shows."""
+def sources(file, array="winding"):
+    """Yield (name relative to the file, `Shard`) of what an array of a virtual dataset file shows."""
     for split in SPLITS:
-        array = file[f"{split}/winding"]
-        for source in array.virtual_sources() if array.is_virtual else ():
-            (first,), _, (count,), (block,) = source.vspace.get_regular_hyperslab()
-            yield source.file_name, Shard(split, int(first), int(count * block))
+        found = file[f"{split}/{array}"]
+        for source in found.virtual_sources() if found.is_virtual else ():
+            first, _, count, block = source.vspace.get_regular_hyperslab()
+            if source.dset_name != array:
+                raise SSHMLError(f"/{split}/{array} shows {source.dset_name!r:.60} of its shards; the file is forged.")
+            yield source.file_name, Shard(split, int(first[0]), int(count[0] * block[0]))
 
 
 def refuse_others(file, path, layout):
     """Raise where a shard behind a virtual dataset file is missing, damaged or of another dataset or place."""
-    for name, shard in sources(file):
+    shown = list(sources(file))
+    for array, (shape, _) in layout.arrays.items():
+        if 0 not in shape and list(sources(file, array)) != shown:
+            raise SSHMLError(f"{path}: {array} shows other shards than winding does; the file is damaged or forged.")
+    if shown and not is_sealed(path):
+        raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
+    for name, shard in shown:
         if not (path.parent / name).is_file():
             raise SSHMLError(f"{path}: its shard {name} is missing; keep the folder of shards beside the file.")
         if not is_complete(path.parent / name, layout, shard):

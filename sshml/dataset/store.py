@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sshml.arguments import as_array, as_path, choice, integer, sequence, shown
+from sshml.arguments import as_array, as_path, choice, instance, integer, sequence, shown
 from sshml.dataset.draw import solved
 from sshml.dataset.hoppings import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
@@ -28,6 +28,10 @@ class Split:
     path: Path
     name: str
     spec: DatasetSpec
+
+    def __post_init__(self):
+        choice(self.name, "split", SPLITS)
+        instance(self.spec, "spec", DatasetSpec, "a DatasetSpec")
 
     def __len__(self):
         return getattr(self.spec, self.name)
@@ -63,7 +67,7 @@ class Split:
         names = (array,) if isinstance(array, str) else tuple(sequence(array, "array"))
         for name in names:
             choice(name, "array", tuple(Layout(self.spec).arrays))
-        rows, back = _rows(index, len(self))
+        rows, back = rows_of(index, len(self))
         with contextlib.nullcontext(file) if file else open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
             made = {}
             if set(names) & set(MADE) and "recipe" in file.attrs:
@@ -100,7 +104,7 @@ class Split:
 
     def classes(self, winding):
         """Return class numbers 0, 1, ... of winding numbers."""
-        return winding.astype(np.int64) - self.spec.windings[0]
+        return as_array(winding, "winding", kinds="iu").astype(np.int64) - self.spec.windings[0]
 
     @property
     def chunk_rows(self):
@@ -146,12 +150,12 @@ def apply_view(states, view):
     if view == "density":
         return states**2
     if view == "projector":
-        negative = states[:, : states.shape[1] // 2]
-        return np.swapaxes(negative, 1, 2) @ negative  # b site [level], b [level] site
+        negative = states[..., : states.shape[-1] // 2, :]
+        return np.swapaxes(negative, -1, -2) @ negative  # b site [level], b [level] site
     return states
 
 
-def _rows(index, size):
+def rows_of(index, size):
     """Return (rows as h5py takes them: a slice or ascending numbers, what brings them into the order asked or None)."""
     if isinstance(index, slice) and _is_plain(index):
         return index, None
@@ -162,6 +166,7 @@ def _rows(index, size):
             raise SSHMLError(f"rows {shown(index)} are no slice of whole numbers.") from None
     else:
         chosen = as_array(index, "rows", kinds="iub")
+    chosen = chosen if chosen.dtype == bool else chosen.astype(np.int64)
     if chosen.dtype == bool and chosen.shape == (size,):
         chosen = np.flatnonzero(chosen)
     if chosen.size == 0:
@@ -226,7 +231,10 @@ def open_dataset(path):
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
         refuse_foreign(file, path, shards=True)
         spec = _read_spec(file, path)
-        recipe = bool(read_attribute(file, "recipe"))
+        recipe = read_attribute(file, "recipe")
+        if recipe not in (None, True):
+            raise SSHMLError(f"{path}: / attribute 'recipe' is {shown(recipe)}; expected True or none.")
+        recipe = recipe is not None
         for split in SPLITS:
             for name, (shape, dtype) in Layout(spec, recipe).arrays.items():
                 where, expected = f"/{split}/{name}", (getattr(spec, split), *shape)
@@ -249,6 +257,6 @@ def _read_spec(file, path):
         spec = DatasetSpec.from_json(text)
     except SSHMLError as error:
         raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
-    if checksum is not None and checksum != crc32(str(text).encode()):
+    if "spec_crc32" in file.attrs and checksum != crc32(str(text).encode()):
         raise SSHMLError(f"{path}: / attribute 'spec' differs from its checksum.")
     return spec

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 from sshml.errors import SSHMLError, one_line
@@ -31,15 +32,24 @@ def refuse_other(folder, name, settings, force):
         )
 
 
+def _is_name(file):
+    """Return whether a text names a file of the folder itself."""
+    return isinstance(file, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", file) is not None
+
+
 def _settings(folder):
     try:
         known = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        complete = known.get("complete", True)
-        return {"settings": dict(known["settings"]), "files": list(known["files"]), "complete": complete}
+        files, complete = known["files"], known.get("complete", True)
+        if not isinstance(files, list) or not all(map(_is_name, files)) or not isinstance(complete, bool):
+            raise ValueError("files and complete are of another kind")
+        return {"settings": dict(known["settings"]), "files": files, "complete": complete}
     except FileNotFoundError:
         raise SSHMLError(f"{folder} holds no results; run the experiment first.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SSHMLError(f"{folder / SETTINGS} is damaged ({error}); run the experiment with --force.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SSHMLError(
+            f"{folder / SETTINGS} is damaged ({one_line(error):.200}); run the experiment with --force."
+        ) from None
 
 
 def write(folder, name, experiment, settings, jobs, results, inventory):
@@ -106,8 +116,8 @@ def conclude(folder, experiment, settings, made):
     tables, rows, failures, files = Tables(folder), [], {}, list(made)
     older = {}
     for row in tables.rows("jobs"):
-        if row["code"] == "older":
-            for table in row["tables"].split():
+        if row.get("code") == "older":
+            for table in (row.get("tables") or "").split():
                 older.setdefault(table, []).append(row["job"])
     for number, claim in enumerate(_claims(experiment, tables, settings, failures), 1):
         tables.used.clear()

@@ -13,7 +13,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from sshml.arguments import shown
+from sshml.arguments import real, shown
 from sshml.errors import SSHMLError
 from sshml.experiments.experiment import Result, Where, canonical, joined
 from sshml.experiments.fingerprint import code_of
@@ -41,9 +41,19 @@ def _read(folder):
     try:
         known = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         whole = known["format"] == FORMAT and known["crc32"] == _checksum(known)
-        return known if whole and known["version"] <= VERSION else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return known if whole and known["version"] <= VERSION and _is_result(known) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # ValueError: SSHMLError too
         return None
+
+
+def _is_result(known):
+    """Return whether a result holds what `perform` writes: plain tables, and what is said beside them."""
+    checked_tables(known["tables"])
+    texts = (known["function"], known["code"], known["machine"], known["device"], known["date"])
+    "".join([*texts, *map(str, known["versions"].values())]).encode()  # no halves of letters
+    numbers = [real(known["work"], "work", 0), real(known["seconds"], "seconds", 0)]
+    own = {"sshml", "torch"} <= set(known["versions"]) and isinstance(known["resumed"], bool)
+    return own and len(numbers) == 2 and isinstance(known["arguments"], dict)
 
 
 def _checksum(known):

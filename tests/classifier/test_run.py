@@ -50,7 +50,7 @@ def test_other_modules_in_the_place_of_the_members(run, dataset):
     with pytest.raises(SSHMLError, match="no initial weights"):
         found.model(initial=True)
     for member in (None, True):
-        with pytest.raises(SSHMLError, match="give a number"):
+        with pytest.raises(SSHMLError, match="expected an integer"):
             run[member]
 
 
