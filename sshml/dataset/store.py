@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -228,11 +229,12 @@ def open_dataset(path):
         SSHMLError: not such a file; the message names the path inside the file where the first rule breaks.
     """
     path = as_path(path).absolute()
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path  # its shards lie beside the file itself
     with open_hdf5(path, FORMAT, FORMAT_VERSION) as file:
         refuse_foreign(file, path, shards=True)
         spec = _read_spec(file, path)
         recipe = read_attribute(file, "recipe")
-        if recipe not in (None, True):
+        if "recipe" in file.attrs and recipe is not True:
             raise SSHMLError(f"{path}: / attribute 'recipe' is {shown(recipe)}; expected True or none.")
         recipe = recipe is not None
         for split in SPLITS:

@@ -168,7 +168,7 @@ def test_bad_fits(rng):
     with pytest.raises(SSHMLError, match="at least 1"):
         fit(factory, data, data, seeds=0)
     for seeds in (2.5, [-1], ["a"]):
-        with pytest.raises(SSHMLError, match="integer of at least [01]"):
+        with pytest.raises(SSHMLError, match=r"integer of at least [01]"):
             fit(factory, data, data, seeds=seeds)
     with pytest.raises(SSHMLError, match="must agree"):
         fit(factory, data, SimpleNamespace(inputs=np.ones((2, 4, 16)), labels=[0, 1]), seeds=1)
