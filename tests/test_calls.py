@@ -186,7 +186,7 @@ ALSO = {
 
 LEFT_OUT = {
     "dataset": "Dataset ImageDataset ImageSplit Split",  # made by open_dataset and images
-    "classifier": "Recipe Run StackedLinear FC2 LeNet5",  # made by fit and stack, or without arguments
+    "classifier": "Recipe Run StackedLinear FC2 LeNet5 check_labels",  # made by fit and stack, or without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results

@@ -40,7 +40,7 @@ def test_the_first_screen():
 def test_python_examples(tmp_path):
     chains, own, weights, training = blocks("python")
     found = run([sys.executable, "-c", chains], tmp_path)
-    assert found.stdout.startswith("singular values of layer 1 that keep 95 %: [")
+    assert found.stdout.startswith("singular values of the first layer that keep 95 %: [")
     assert (tmp_path / "ranks.png").stat().st_size > 10000
     assert "accuracy" in run([sys.executable, "-c", own], tmp_path).stdout
     assert {"small.h5", "small.pt2"} <= {path.name for path in tmp_path.iterdir()}
