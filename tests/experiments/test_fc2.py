@@ -15,6 +15,10 @@ def test_numbers_figures_and_claims(small_images, reproduced):
     assert {path.name for path in found.folder.glob("*.png")} == {"curve.png", "truncated.png"}
     assert read_csv(found.folder / "claims.csv") == [{k: str(v) for k, v in row.items()} for row in found.claims]
     assert {row["id"] for row in found.claims} == {"G1", "Sander", "H5"}
+    said = {
+        row["claim"].split(" of ")[0]: row["criterion"] for row in found.claims if row["published"].startswith("0.0")
+    }
+    assert said == {"accuracy lost at 30%": "mean <= 0.01", "accuracy lost at 14%": "mean <= 0.05"}
     for row in found.claims:
         assert (row["verdict"] == "measured") == (row["criterion"] == "")
 
