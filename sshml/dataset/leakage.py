@@ -33,7 +33,7 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
     Raises:
         SSHMLError: shapes that do not match, or too few samples of a label.
     """
-    folds, neighbours = integer(folds, "folds", 2, 10**6), integer(neighbours, "neighbours", 1, 10**6)
+    folds, neighbours = integer(folds, "folds", 2), integer(neighbours, "neighbours", 1)
     limit, seed = integer(limit, "limit", 1), integer(seed, "seed", 0)
     states = as_array(states, "states", axes="sample, level, site")[:limit]
     winding = as_array(winding, "winding", axes="sample")[:limit]

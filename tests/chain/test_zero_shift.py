@@ -82,3 +82,14 @@ def test_what_does_not_converge_is_left_to_lapack(rng, monkeypatch):
     np.testing.assert_allclose(energies, expected, atol=1e-12 * np.abs(expected).max())
     gram = states @ np.swapaxes(states, 1, 2)
     np.testing.assert_allclose(gram, np.broadcast_to(np.eye(16), gram.shape), atol=1e-11)
+
+
+@pytest.mark.parametrize("cells", [2, 5, 64, 200])
+@pytest.mark.parametrize("ratio", [0.3, 0.98, 1.02, 1.1, 1.5, 4.0])
+def test_clean_chains_are_those_of_the_closed_form(cells, ratio):
+    """The edge level too, ten to a hundred decades below the others."""
+    v, w = np.full((1, cells), 0.7), np.full((1, cells - 1), 0.7 * ratio)
+    positive = solved(v, w)[0][:, cells:]
+    found = eigenstates(v, w, solver="kernels")[0][:, cells:]
+    normal = positive > 1e-290
+    np.testing.assert_allclose(found[normal], positive[normal], rtol=1e-10)

@@ -156,6 +156,25 @@ def test_force_deletes_what_is_ours_only_and_last(tmp_path):
     assert {path.name for path in folder.iterdir()} == {".lock", "notes.h5", "train-000000000000-0123abcd.h5"}
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_damaged_shard_is_made_anew_with_force_only(tmp_path, force):
+    generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    expected = bytes_of(tmp_path / "a.h5")
+    (tmp_path / "a.h5").unlink()
+    shard = next((tmp_path / "a.shards").glob("train-000000000018*"))
+    shard.write_bytes(b"lost")
+    if force:
+        generate(SPEC, tmp_path / "a.h5", shard_size=9, force=True)
+        assert bytes_of(tmp_path / "a.h5") == expected
+        return
+    with pytest.raises(SSHMLError, match="is damaged, or no shard"):
+        generate(SPEC, tmp_path / "a.h5", shard_size=9)
+    shard.unlink()
+    shard.mkdir()  # never anything but a file is replaced
+    with pytest.raises(SSHMLError, match="is damaged, or no shard"):
+        generate(SPEC, tmp_path / "a.h5", shard_size=9, force=True)
+
+
 def test_files_of_one_stem_do_not_share_their_shards(tmp_path):
     names = ("a", "a.h5", "a.hdf5", "a.b")
     for seed, name in enumerate(names):
