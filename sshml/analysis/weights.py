@@ -4,7 +4,7 @@ import warnings
 
 from sshml.arguments import as_path, shown
 from sshml.classifier import load_run
-from sshml.compression import LAYERS, MPOLinear, find_layer
+from sshml.compression import LAYERS, find_layer
 from sshml.errors import SSHMLError
 from sshml.files import refuse_broken_zip
 
@@ -30,8 +30,6 @@ def load_weights(path, layer=0):
     run = load_run(path, layers=LAYERS)
     name = find_layer(run.model(), layer)
     layers = [model.get_submodule(name) for model in run.models()]
-    if isinstance(layers[0], MPOLinear):
-        return name, [one.to_weight().detach() for one in layers], []
     return name, [one.weight.detach() for one in layers], list(run.initial.get(f"{name}.weight", []))
 
 

@@ -98,3 +98,14 @@ def test_it_runs_in_a_forked_process_and_in_threads_at_once():
     command = [sys.executable, "-c", FORKED]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
     assert found.returncode == 0, found.stderr
+
+
+def test_of_equal_logits_the_first_class_counts(rng):
+    model = MLP((8, 6, 5, 3))
+    with torch.no_grad():
+        model[-1].weight.zero_()
+        model[-1].bias.zero_()
+    split = SimpleNamespace(inputs=rng.normal(size=(30, 8)), labels=np.arange(30) % 3)
+    assert (rank_grid(model, split) == 1 / 3).all()
+    split.labels = np.zeros(30, int)
+    assert (rank_grid(model, split) == 1).all()

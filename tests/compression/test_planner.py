@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.compression import Plan, compress, front, n_bytes, plan
+from sshml.compression import Choice, Plan, compress, front, n_bytes, plan
 from sshml.compression import planner as planner_module
 from sshml.compression.planner import Menu, accuracy
 from sshml.errors import SSHMLError
@@ -205,3 +205,16 @@ def test_a_front_says_what_shares_keep(problem):
     assert any("share 0.001" in note for note in found.notes)
     assert "0.3" in str(found)
     assert front(model, shares=(0.3,)).rows[0]["accuracy"] is None
+
+
+def test_operations_are_those_of_the_forms():
+    net = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.Flatten(), nn.Linear(8 * 36, 12), nn.Linear(12, 10))
+    menu, seen = Menu(net, None, ("svd", "mpo", "prune")), set()
+    for name, options in menu.options.items():
+        path = menu.sites[name].path
+        for method, size, flops in zip(options.method, options.size, options.flops, strict=True):
+            if method != "dense":
+                form = menu.apply(Plan({name: Choice(method, size)})).get_submodule(path)
+                assert form.flops == flops, (name, method, size)
+                seen.add((path, method))
+    assert {("0", "svd"), ("2", "svd"), ("2", "mpo"), ("2", "prune")} <= seen
