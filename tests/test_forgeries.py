@@ -328,3 +328,19 @@ def test_forged_tables(results, data):
     else:
         with pytest.raises(SSHMLError, match=r"jobs.csv"):
             redraw(results / "own.py", results / "out")
+
+
+def test_tables_that_were_being_written_are_not_redrawn(results, monkeypatch):
+    """A kill between two tables leaves them of two runs."""
+
+    def fail(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sshml.experiments.results.write_csv", fail)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(results / "own.py", results / "out")
+    monkeypatch.undo()
+    with pytest.raises(SSHMLError, match="unfinished"):
+        redraw(results / "own.py", results / "out")
+    reproduce(results / "own.py", results / "out")
+    assert redraw(results / "own.py", results / "out").claims

@@ -1,6 +1,7 @@
 """Compressing and exporting on the command line."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -169,3 +170,21 @@ def test_endings_and_names(call, shop, tmp_path):
         assert code == 2
         assert words in err
     assert not list(tmp_path.iterdir())
+
+
+class Command:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_arrays_are_not_unpickled(call, folder, tmp_path, name):
+    os.link(folder / "run.h5", tmp_path / "run.h5")
+    objects = np.array([Command()], dtype=object)
+    if name == "x.npy":
+        np.save(tmp_path / name, objects)
+    else:
+        np.savez(tmp_path / name, x=objects)
+    code, _, err = call(tmp_path, "compress", "run.h5", "o.h5", "--share", 0.5, "--data", name)
+    assert (code, err.count("\n")) == (2, 1)
+    assert not (tmp_path / "executed").exists()

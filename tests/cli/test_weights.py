@@ -36,14 +36,17 @@ def test_sweep(call, folder, tmp_path, method):
 
 def test_a_threshold_of_each_network(call, folder, tmp_path):
     """Where no network reaches an accuracy, that is said, and what may be lost of its own is asked for instead."""
-    code, out, _ = call(folder, "sweep", "run.h5", "chains.h5", "--threshold", 1.1, "--out", tmp_path / "a.csv")
-    own = load_run(folder / "run.h5").accuracy(open_dataset(folder / "chains.h5").test)
+    run = tmp_path / "r.h5"
+    assert call(folder, "train", "chains.h5", run, "--hidden", "8", "--seeds", 2, "--epochs", 12)[0] == 0
+    code, out, _ = call(folder, "sweep", run, "chains.h5", "--threshold", 1.1, "--out", tmp_path / "a.csv")
+    own = load_run(run).accuracy(open_dataset(folder / "chains.h5").test)
     assert code == 0
     assert "keeps 1.1: none of 2; with the largest, 8: accuracy" in out
     assert f"{own.mean():.4g}" in out
-    arguments = ("sweep", "run.h5", "chains.h5", "--below", 0.02, "--json", "--out", tmp_path / "b.csv")
+    arguments = ("sweep", run, "chains.h5", "--below", 0.02, "--json", "--out", tmp_path / "b.csv")
     code, out, _ = call(folder, *arguments)
     rows = read_csv(tmp_path / "b.csv")
+    assert np.mean([float(rows[1][seed]) for seed in ("seed 0", "seed 1")]) != pytest.approx(own.mean())
     smallest = []
     for seed, whole in zip(("seed 0", "seed 1"), own, strict=True):
         good = [float(row[seed]) >= whole - 0.02 for row in rows]

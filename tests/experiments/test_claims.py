@@ -81,3 +81,9 @@ def test_values_may_be_made_when_they_are_needed():
 def test_what_a_source_said_comes_first():
     rows = [claim([1.0], None, "sshml").row(), claim([1.0], None).row(), claim([1.0]).row(), claim([2.0]).row()]
     assert most_telling(rows, 3) == [rows[2], rows[3], rows[1]]
+
+
+def test_a_single_value_has_neither_deviation_nor_error():
+    row = Claim("A", "b", [0.5]).row()
+    assert (row["mean"], row["std"], row["error"], row["seeds"]) == ("0.5", "", "", 1)
+    assert Claim("A", "b", [0.5, 0.7]).row()["std"] == "0.141"
