@@ -61,7 +61,7 @@ def integer(value, name, least=None, most=None):
     >>> integer(np.int8(3), "rank", 1, 8)
     3
     """
-    found = None
+    found, most = None, 2**63 - 1 if most is None else most  # of int64, which arrays count in
     if not isinstance(value, (bool, np.bool_)) and "bool" not in str(getattr(value, "dtype", "")):
         try:
             found = operator.index(value)

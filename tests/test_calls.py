@@ -95,7 +95,7 @@ CALLABLES = {"function", "class", "class of layers", *MODULES}
 
 MAY = {
     "integer": NUMBERS,
-    "large": {*NUMBERS, "huge", "endless"},  # only the memory or a larger part of it ends them
+    "bond": {*NUMBERS, "huge", "endless"},  # capped at the exact rank
     "real": {*NUMBERS, "half", "fraction"},
     "flag": {"true", "numpy true"},
     "array": {*NUMBERS, "half", *ARRAYS},
@@ -113,9 +113,10 @@ MAY = {
 
 KINDS = {
     "integer": "seed first width stream cells train folds neighbours valid padding epochs patience member power"
-    " in_features out_features keep steps rows columns draws vectors shuffles bins size site",
-    "large": "points shard_size queries limit group_bytes batch_size workers every steps_per_epoch oversampling rank"
-    " sites max_bond count",
+    " in_features out_features keep steps rows columns draws vectors shuffles bins size site"
+    " points shard_size queries limit group_bytes batch_size workers"
+    " every steps_per_epoch oversampling rank sites count",
+    "bond": "max_bond",
     "real": "disorder_v learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
     "flag": "force recipe training pad allow_growth absorb_bias shrink faster dense full deep",
@@ -153,9 +154,6 @@ ALSO = {
     ("chain.uniforms", "key"): {"zero"},
     ("dataset.Split.read", "array"): {"list", "empty array"},  # no arrays asked for
     ("dataset.generate", "scheduler"): {"empty text"},  # none
-    ("dataset.sign_leakage", "seed"): {"huge", "endless"},  # of numpy, of any size
-    ("classifier.Stream", "seed"): {"huge", "endless"},
-    ("analysis.gaussian_spread", "seed"): {"huge", "endless"},
     ("classifier.fit", "seeds"): {"tuple"},
     ("classifier.fit", "watch"): {"dict"},
     ("classifier.load_run", "layers"): {"dict", "names"},
