@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import time
 import traceback
 from pathlib import Path
 
-from sshml.arguments import instance, shown
+from sshml.arguments import shown
 from sshml.errors import SSHMLError, one_line
 
 LATER = "later"
@@ -276,8 +277,13 @@ class _Cluster:
         return self._executor.submit(call, task.function, task.arguments)
 
 
+ADDRESS = re.compile(r"([a-z]+://)?[^\s/:\0]+:\d{1,5}/?|(inproc|ucx)://\S+|\[?[0-9a-f:]+\]?:\d{1,5}")
+"""Addresses of schedulers; what is none is refused before a client waits for an answer."""
+
+
 def _client(address):
-    instance(address, "scheduler", str, "an address like tcp://host:8786")
+    if not isinstance(address, str) or not ADDRESS.fullmatch(address):
+        raise SSHMLError(f"the scheduler {shown(address)} is no address; expected one like tcp://host:8786.")
     try:
         from distributed import Client
     except ImportError:
