@@ -7,6 +7,7 @@ Three solvers stand behind one function: the closed form for clean open chains, 
 ones, and batched LAPACK for everything else, and for every chain that a kernel cannot certify.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -51,8 +52,9 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
         j3: longer-range hoppings A_m-B_{m+1}, shapes as in `sshml.chain.as_longer`.
         j4: the same for the bonds B_m-A_{m+2}.
         dtype: of the states, float64 or float32; all is computed in float64.
-        solver: "svd" (batched LAPACK), "kernels" (compiled; open chains without j3 and j4, the others by LAPACK), or
-            "auto", the kernels for 64 open chains or more, and for those with small levels.
+        solver: "svd" (batched LAPACK); "kernels" (compiled; for open chains without j3 and j4, the others by LAPACK;
+            what the kernels do not certify, as hoppings over many decades, by LAPACK's zero-shift QR); or "auto", the
+            kernels for 64 open chains or more, and for those with small levels.
 
     Returns:
         (energies, states): float64 array of shape (..., level), ascending, and array of `dtype`, shape
@@ -105,8 +107,12 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
     equal = (size_v == size_v[:, :1]).all(axis=1) & (size_w == size_w[:, :1]).all(axis=1)
     clean = possible & equal if w.shape[1] else np.zeros_like(possible)
     for solve, mask, hoppings in (
-        (closed_form.solve, lambda: clean & left, (size_v[:, 0], size_w[:, 0] if w.shape[1] else size_w)),
-        (bidiagonal.solve, lambda: possible & left, (size_v, size_w)),
+        (
+            functools.partial(run, closed_form.solve),
+            lambda: clean & left,
+            (size_v[:, 0], size_w[:, 0] if w.shape[1] else size_w),
+        ),
+        (functools.partial(run, bidiagonal.solve), lambda: possible & left, (size_v, size_w)),
         (zero_shift.solve, lambda: possible & left, (size_v, size_w)),
     ):
         chosen = np.flatnonzero(mask())
@@ -115,8 +121,7 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
         whole = fresh and chosen.size == len(v)
         certified = np.zeros(chosen.size, bool)
         found = (energies, states) if whole else (energies[chosen], states[chosen])
-        call = run if hasattr(solve, "signatures") else lambda solve, *arrays: solve(*arrays)
-        call(solve, *(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)
+        solve(*(np.ascontiguousarray(h if whole else h[chosen]) for h in hoppings), *found, certified)
         solved = chosen[certified]
         if not whole:
             energies[solved], states[solved] = found[0][certified], found[1][certified]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import as_path, as_state
+from sshml.arguments import as_path
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
@@ -84,9 +84,7 @@ def load_model(path, factory):
     try:
         model = with_layers(model, about["layers"], state)
         _take_types(model, state)
-        model.load_state_dict(as_state(state, model, path))
-    except SSHMLError:
-        raise
+        model.load_state_dict(state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
         raise SSHMLError(
             f"{path} holds a {about.get('class')} that the factory's {type(model).__name__} is not: {one_line(error)}"

@@ -133,7 +133,9 @@ def sources(file, array="winding"):
         for source in found.virtual_sources() if found.is_virtual else ():
             first, _, count, block = source.vspace.get_regular_hyperslab()
             if source.dset_name != array:
-                raise SSHMLError(f"/{split}/{array} shows {source.dset_name!r:.60} of its shards; the file is forged.")
+                raise SSHMLError(
+                    f"{file.filename}: {array} shows {source.dset_name!r:.60} of its shards: it is forged."
+                )
             yield source.file_name, Shard(split, int(first[0]), int(count[0] * block[0]))
 
 

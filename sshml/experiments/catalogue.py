@@ -77,7 +77,9 @@ def settings_of(experiment, full=False, changes=()):
 def as_changes(changes):
     """Return {field: value}, or raise."""
     try:
-        return dict(None if isinstance(changes, (str, bytes)) else changes)
+        if isinstance(changes, (str, bytes)):
+            raise TypeError("a text")
+        return dict(changes)
     except (TypeError, ValueError):
         raise SSHMLError(f"the settings are {shown(changes)}; expected {{field: value}}.") from None
 

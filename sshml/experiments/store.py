@@ -47,13 +47,18 @@ def _read(folder):
 
 
 def _is_result(known):
-    """Return whether a result holds what `perform` writes: plain tables, and what is said beside them."""
+    """Return whether a result holds what `perform` writes: plain tables, and what is said beside them.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: it does not.
+    """
     checked_tables(known["tables"])
     texts = (known["function"], known["code"], known["machine"], known["device"], known["date"])
     "".join([*texts, *map(str, known["versions"].values())]).encode()  # no halves of letters
-    numbers = [real(known["work"], "work", 0), real(known["seconds"], "seconds", 0)]
+    for name in ("work", "seconds"):
+        real(known[name], name, 0)
     own = {"sshml", "torch"} <= set(known["versions"]) and isinstance(known["resumed"], bool)
-    return own and len(numbers) == 2 and isinstance(known["arguments"], dict)
+    return own and isinstance(known["arguments"], dict)
 
 
 def _checksum(known):
