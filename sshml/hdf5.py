@@ -30,9 +30,36 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
         SSHMLError: no such file, not a complete HDF5 file, another format, or a newer version; also where reading
             within the block finds damage.
     """
+    path = as_path(path)
+    with _opened(path, f"a {file_format} file", sealed) as (file, has_seal):
+        found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
+        if not isinstance(found, str) or found != file_format:
+            what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
+            raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
+        if not isinstance(number, (int, np.integer)) or not 1 <= number <= version:
+            raise SSHMLError(
+                f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
+                " sshml."
+            )
+        if sealed_since is not None and number >= sealed_since and not has_seal:
+            raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
+        yield file
+
+
+@contextlib.contextmanager
+def open_foreign(path):
+    """Open an HDF5 file of anybody's for reading, if nothing in it leads elsewhere; errors as `open_hdf5`."""
+    path = as_path(path)
+    with _opened(path, "an HDF5 file", False) as (file, _):
+        refuse_foreign(file, path)
+        yield file
+
+
+@contextlib.contextmanager
+def _opened(path, expected, sealed):
+    """Open an HDF5 file and say whether it is sealed; name what is wrong with it, also where the block reads it."""
     import h5py
 
-    path = as_path(path)
     if not path.is_file():
         raise SSHMLError(f"{path} does not exist or is not a file.")
     try:
@@ -41,21 +68,10 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
     except OSError as error:
         known = {"truncated": "is truncated", "signature": "is not an HDF5 file"}
         reason = next((text for word, text in known.items() if word in str(error)), f"cannot be read ({error})")
-        raise SSHMLError(f"{path} {reason}; expected a {file_format} file.") from None
+        raise SSHMLError(f"{path} {reason}; expected {expected}.") from None
     try:
         with file:
-            found, number = read_attribute(file, "format"), read_attribute(file, "format_version")
-            if not isinstance(found, str) or found != file_format:
-                what = f"a {found} file" if isinstance(found, str) else "HDF5 without the attribute 'format'"
-                raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
-            if not isinstance(number, (int, np.integer)) or not 1 <= number <= version:
-                raise SSHMLError(
-                    f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
-                    " sshml."
-                )
-            if sealed_since is not None and number >= sealed_since and not has_seal:
-                raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
-            yield file
+            yield file, has_seal
     except SSHMLError:
         raise
     except (

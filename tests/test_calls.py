@@ -132,8 +132,8 @@ KINDS = {
 KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
 OWN = {
     "dataset.DatasetSpec": {"v": "hopping", "w": "hopping"},
-    "dataset.Hopping": {"low": "real", "high": "real"},
-    "dataset.Hopping.parse": {"value": "hopping"},
+    "dataset.Range": {"low": "real", "high": "real"},
+    "dataset.Range.parse": {"value": "hopping"},
     "classifier.Run.model": {"initial": "flag"},
     "compression.LowRankLinear.from_dense": {"layer": "module"},
     "compression.MPOLinear.from_dense": {"layer": "module"},
@@ -256,8 +256,8 @@ def made(data, run, folder):
             },
         ),
         "dataset.DatasetSpec.from_json": (dataset.DatasetSpec.from_json, {"text": spec.to_json()}),
-        "dataset.Hopping": (dataset.Hopping, {"low": 0, "high": 1, "points": 3}),
-        "dataset.Hopping.parse": (dataset.Hopping.parse, {"value": "0:1"}),
+        "dataset.Range": (dataset.Range, {"low": 0, "high": 1, "points": 3}),
+        "dataset.Range.parse": (dataset.Range.parse, {"value": "0:1"}),
         "dataset.Layout": (dataset.Layout, {"spec": spec, "recipe": False}),
         "dataset.Split.read": (data.test.read, {"array": "v", "index": 0}),
         "dataset.Split.inputs": (data.test.inputs, {"view": "abs", "index": 0}),

@@ -88,7 +88,7 @@ def evaluate(run, split, *, bins=10, device="cpu"):
     spec = getattr(split, "spec", None)
     has_ratio = spec is not None and not spec.is_longer
     edges, by_ratio, chains = _by_ratio(split.ratio, hits) if has_ratio else (None, None, None)
-    disorder = None if spec is None else {name: spec.disorder_of(name) for name in spec.clean}
+    disorder = None if spec is None else {name: spec.disorder_of(name).high for name in spec.kinds}
     names = tuple(spec.windings) if spec is not None and len(spec.windings) == classes else tuple(range(classes))
     return Evaluation(
         names, hits.mean(1), confusion, edges, by_ratio, chains, confidence, right, said.astype(int), error, disorder

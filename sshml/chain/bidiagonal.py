@@ -7,7 +7,8 @@ Parlett, *Multiple representations to compute orthogonal eigenvectors*, Lin. Alg
 and of h^T h for y, each on its own: y = h^T x / sigma is noise for edge states.
 
 With q_n = v_n^2, e_n = w_n^2: h h^T has q_n + e_{n-1} on the diagonal and v_n w_n beside it; h^T h read from the last
-cell to the first is the same matrix of the reversed hoppings.
+cell to the first is the same matrix of the reversed hoppings. A chain that ends in half a cell is one with v = 0 in its
+last cell, whose B site is not there: one sigma is 0, with x_{m+1} = -x_m v_m/w_m.
 """
 
 import numpy as np
@@ -59,7 +60,7 @@ def solve(v, w, energies, states, certified):
 
     Args:
         v: positive intracell hoppings, float64, shape (chain, M).
-        w: positive intercell hoppings, float64, shape (chain, M - 1).
+        w: positive intercell hoppings, float64, shape (chain, M - 1), or (chain, M) with half a cell at the end.
         energies: output, as in `eigenstates`.
         states: output, float64 or float32, as in `eigenstates`.
         certified: output (chain): whether residuals and level spacings prove the states right to 1e-10.
@@ -70,7 +71,8 @@ def solve(v, w, energies, states, certified):
 
 @njit(**JIT)
 def _solve_block(v, w, energies, states, certified, first):
-    chains, cells = v.shape
+    chains, cells = len(v), w.shape[1] + 1
+    half = v.shape[1] < cells
     padded = -(-cells // STEP) * STEP
     one, two = np.zeros((padded, ROWS, LANES)), np.zeros((padded, ROWS, LANES))  # h h^T, and h^T h reversed
     scale, lane = np.empty(LANES), np.zeros((LANE_ROWS, LANES))
@@ -80,7 +82,12 @@ def _solve_block(v, w, energies, states, certified, first):
     past, sigmas = np.zeros((PAST, 2, cells, LANES)), np.zeros((cells, LANES))
     good, lost = np.ones(LANES, np.bool_), np.zeros(LANES, np.bool_)
     used = min(LANES, chains - first)
-    for level in range(cells):
+    if half:
+        _zero_mode(one, two, lane, cells)
+        _certify(one, two, lane, cells, 0, past, sigmas, good)
+        for at in range(used):
+            _write(one, two, cells, 0, 0.0, energies[first + at], states[first + at], at)
+    for level in range(int(half), cells):
         high[:], ceiling[:] = ceiling, _bits(LARGEST)
         widest = 2
         while widest > 1:  # bisection of bit patterns: some 55 steps, the first ones find the exponent
@@ -109,11 +116,11 @@ def _solve_block(v, w, energies, states, certified, first):
             _write(one, two, cells, level, sigmas[level, at] * scale[at], energies[first + at], states[first + at], at)
     whole = 0.0
     for i in range(cells):
-        whole += _probe(i) ** 2
+        whole += probe(i) ** 2
     for at in range(used):
         missing = max(abs(lane[X_SUM, at] - whole), abs(lane[Y_SUM, at] - whole))
         certified[first + at] = good[at] and missing <= COMPLETE * whole  # False for NaN
-        if lost[at]:  # prod sigma = prod v
+        if lost[at] and not half:  # prod sigma = prod v
             log = 0.0
             for i in range(cells):
                 log += np.log(one[i, V, at]) - (np.log(sigmas[i, at]) if i else 0.0)
@@ -122,7 +129,28 @@ def _solve_block(v, w, energies, states, certified, first):
 
 
 @njit(**JIT)
-def _probe(i):
+def _zero_mode(one, two, lane, cells):
+    """Fill in x of sigma = 0, from its largest component outwards, and y, which is the site that is not there."""
+    for at in range(LANES):
+        size, largest, peak, norm = 0.0, 0.0, 0, 0.0
+        for i in range(cells - 1):
+            size += np.log(one[i, V, at]) - np.log(one[i, W, at])
+            peak, largest = (i + 1, size) if size > largest else (peak, largest)
+        one[peak, VECTOR, at] = 1.0
+        for i in range(peak, cells - 1):
+            one[i + 1, VECTOR, at] = -one[i, VECTOR, at] * one[i, V, at] / one[i, W, at]
+        for i in range(peak - 1, -1, -1):
+            one[i, VECTOR, at] = -one[i + 1, VECTOR, at] * one[i, W, at] / one[i, V, at]
+        for i in range(cells):
+            norm += one[i, VECTOR, at] ** 2
+            two[i, VECTOR, at] = 1.0 if i == 0 else 0.0
+        norm = (-1.0) ** peak / np.sqrt(norm)  # the first component is positive, also where it underflows
+        for i in range(cells):
+            one[i, VECTOR, at] *= norm
+
+
+@njit(**JIT)
+def probe(i):
     """Return the component r_i of the vector that every basis must make up: signs and sizes without a pattern.
 
     The sizes differ from cell to cell, so that states on single cells, one of them twice, are noticed too.
@@ -139,7 +167,7 @@ def _bits(x):
 @njit(**JIT)
 def _load(v, w, one, two, scale, first):
     """Fill `work` with hoppings in units of the largest; lanes without a chain repeat the last one."""
-    chains, cells = v.shape
+    chains, cells = len(v), w.shape[1] + 1
     one[:, Q], two[:, Q] = 16.0, 16.0  # cells that pad to STEP: decoupled and above all lambda
     for at in range(LANES):
         c = min(first + at, chains - 1)
@@ -147,7 +175,7 @@ def _load(v, w, one, two, scale, first):
         for i in range(cells - 1):
             scale[at] = max(scale[at], w[c, i])
         for i in range(cells):
-            x = v[c, i] / scale[at]
+            x = v[c, i] / scale[at] if i < v.shape[1] else 0.0
             one[i, V, at], one[i, Q, at] = x, x * x
             two[cells - 1 - i, V, at], two[cells - 1 - i, Q, at] = x, x * x
         for i in range(cells - 1):
@@ -319,7 +347,7 @@ def _certify(one, two, lane, cells, level, past, sigmas, good):
         for at in range(LANES):
             r = row[V, at] * row[VECTOR, at] + row[W, at] * following[VECTOR, at] - sigma[at] * mirror[VECTOR, at]
             lane[LEAST, at] = max(lane[LEAST, at], abs(r))
-        x, y, x_before, y_before, r = one[i], two[i], before[0, i], before[1, i], _probe(i)
+        x, y, x_before, y_before, r = one[i], two[i], before[0, i], before[1, i], probe(i)
         for at in range(LANES):
             lane[S, at] += x[VECTOR, at] * x_before[at]
             lane[T, at] += y[VECTOR, at] * y_before[at]
@@ -340,9 +368,15 @@ def _certify(one, two, lane, cells, level, past, sigmas, good):
 
 @njit(**JIT)
 def _write(one, two, cells, level, sigma, energies, states, at):
-    energies[cells - 1 - level], energies[cells + level] = -sigma, sigma
-    lower, upper, half = states[cells - 1 - level], states[cells + level], np.sqrt(0.5)
-    for i in range(cells):
-        x, y = half * one[i, VECTOR, at], half * two[cells - 1 - i, VECTOR, at]
+    sites = len(energies)
+    top = sites - cells + level
+    energies[cells - 1 - level], energies[top] = -sigma, sigma
+    lower, upper, share = states[cells - 1 - level], states[top], np.sqrt(0.5)
+    if top == cells - 1 - level:  # the zero mode of a chain that ends in half a cell
+        share = 1.0
+    for i in range(sites // 2):
+        x, y = share * one[i, VECTOR, at], share * two[cells - 1 - i, VECTOR, at]
         lower[2 * i], lower[2 * i + 1] = x, -y
         upper[2 * i], upper[2 * i + 1] = x, y
+    if sites % 2:
+        lower[sites - 1] = upper[sites - 1] = share * one[cells - 1, VECTOR, at]

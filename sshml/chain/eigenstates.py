@@ -1,10 +1,11 @@
-"""All levels of a batch of SSH chains, from the singular value decomposition of h.
+"""All levels of a batch of SSH chains.
 
-h y = sigma x gives the levels -sigma and +sigma with states (x, -y)/sqrt(2) and (x, +y)/sqrt(2). The two
-mid-gap states of a topological chain are thus the chiral partners, however small their splitting.
+Without on-site energies from the singular value decomposition of h: h y = sigma x gives the levels -sigma and +sigma with
+states (x, -y)/sqrt(2) and (x, +y)/sqrt(2). The two mid-gap states of a topological chain are thus the chiral partners,
+however small their splitting. Staggered on-site energies turn each such pair among itself; any others need H as it is.
 
-Three solvers stand behind one function: the closed form for clean open chains, bidiagonal kernels for disordered open
-ones, and batched LAPACK for everything else, and for every chain that a kernel cannot certify.
+Several solvers stand behind one function: the closed form for clean open chains, bidiagonal and tridiagonal kernels for
+disordered open ones, and batched LAPACK for everything else, and for every chain that a kernel cannot certify.
 """
 
 import functools
@@ -13,8 +14,8 @@ import math
 import numpy as np
 
 from sshml.arguments import choice, number_type
-from sshml.chain.degenerate import DEGENERATE, resolve
-from sshml.chain.hamiltonian import as_hoppings, as_longer, block
+from sshml.chain.degenerate import DEGENERATE, levels_of, resolve, resolve_levels
+from sshml.chain.hamiltonian import as_hoppings, as_longer, as_onsite, block, hamiltonian, sites_of
 
 SOLVERS = ("auto", "kernels", "svd")
 
@@ -26,12 +27,13 @@ KERNEL_BATCH = 64
 """Chains from which on "auto" takes the kernels, which work on as many at a time."""
 
 
-def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, solver="auto"):
+def eigenstates(v, w, boundary="open", *, j3=None, j4=None, onsite=None, dtype=np.float64, solver="auto"):
     """Return all energies and states of each chain.
 
-    H psi = E psi through h = X diag(sigma) Y^T: E = -+sigma, psi = (x on A, -+y on B)/sqrt(2).
+    H psi = E psi through h = X diag(sigma) Y^T: E = -+sigma, psi = (x on A, -+y on B)/sqrt(2). An open chain that ends in
+    half a cell, `w` as long as `v`, has one level more: E = 0, psi = x on A with x_{m+1} = -x_m v_m/w_m.
 
-    Two rules make the result a function of the hoppings alone, up to the sign of each state (see `fix_gauge`):
+    Three rules make the result a function of the hoppings alone, up to the sign of each state (see `fix_gauge`):
 
     - Degenerate levels (clean rings, v = 0, w = 0; spacing under 1e-11 of the largest |E|) get the basis that
       Gram-Schmidt makes of the projected sites A1, A2, ... in order: standing waves with an antinode on A1 for
@@ -40,6 +42,11 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
     - Where the smallest sigma is lost in rounding (under 1e-11 of the largest), which of the two partners lies
       above zero follows from sign(det X det Y) = sign(det h), with det h = prod v on an open chain and
       prod v - (-1)^M prod w on a ring; an exact zero counts as the limit from positive hoppings.
+    - On-site energies a on all A and b on all B (Rice and Mele, PRL 49, 1455 (1982)), m = (a - b)/2: each pair turns to
+      E = (a + b)/2 -+ (sigma^2 + m^2)^(1/2), psi = (sin t x, -cos t y) and (cos t x, sin t y) with tan 2t = sigma/m, so
+      that edge states stay apart however small sigma is. With any others levels do not pair, two that are nearer than
+      1e-11 of the largest |H_ij| get the basis that Gram-Schmidt makes of the projected sites A1, B1, A2, ..., and no
+      energy is known to less than 1e-15 of the largest.
 
     Energies and states do not depend on the other chains of the batch, up to rounding: where the smallest level of an
     open chain is under 1e-3 of the largest, "auto" takes the kernels for any number of chains, which find it to its own
@@ -47,10 +54,12 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
 
     Args:
         v: intracell hoppings, shape (..., M), M >= 1.
-        w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic, in the same energy unit.
+        w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic or with half a cell at the end, in the same
+            energy unit.
         boundary: "open" or "periodic".
         j3: longer-range hoppings A_m-B_{m+1}, shapes as in `sshml.chain.as_longer`.
         j4: the same for the bonds B_m-A_{m+2}.
+        onsite: on-site energies of the sites A1 B1 A2 ..., shape (..., N), a number for all, or None for 0.
         dtype: of the states, float64 or float32; all is computed in float64.
         solver: "svd" (batched LAPACK); "kernels" (compiled; for open chains without j3 and j4, the others by LAPACK;
             what the kernels do not certify, as hoppings over many decades, by LAPACK's zero-shift QR); or "auto", the
@@ -69,27 +78,103 @@ def eigenstates(v, w, boundary="open", *, j3=None, j4=None, dtype=np.float64, so
     >>> abs(states).round(3)
     array([[0.707, 0.707],
            [0.707, 0.707]])
+    >>> eigenstates([3.0], [], onsite=[4.0, -4.0])[0]
+    array([-5.,  5.])
     """
     v, w = as_hoppings(v, w, boundary)
-    longer = as_longer(j3, j4, v, boundary)
+    sites = sites_of(v, w, boundary)
+    longer = as_longer(j3, j4, v, boundary, bool(sites % 2))
+    onsite = as_onsite(onsite, v, w, boundary)
     choice(solver, "solver", SOLVERS)
     dtype = number_type(dtype)
-    batch, cells = v.shape[:-1], v.shape[-1]
-    chains = math.prod(batch)
+    batch, chains = v.shape[:-1], math.prod(v.shape[:-1])
     flat = [x.reshape(chains, x.shape[-1]) for x in (v, w, *(longer or ()))]
-    energies, states = np.empty((chains, 2 * cells)), np.empty((chains, 2 * cells, 2 * cells), dtype)
-    bidiagonal = boundary == "open" and longer is None
-    kernels_first = bidiagonal and (solver == "kernels" or (solver == "auto" and chains >= KERNEL_BATCH))
-    everything = np.ones(chains, bool)
-    if kernels_first:
-        _by_lapack(flat, boundary, energies, states, _by_kernels(*flat, energies, states, everything, fresh=True))
+    energies, states = np.empty((chains, sites)), np.empty((chains, sites, sites), dtype)
+    if onsite is None:
+        _chiral(flat, boundary, solver, energies, states)
     else:
-        unresolved = _by_lapack(flat, boundary, energies, states, everything)
-        if bidiagonal and solver == "auto":
-            small = energies[:, cells] <= SMALL * energies[:, -1]
-            if (unresolved | small).any():
-                _by_kernels(*flat, energies, states, unresolved | small, fresh=False)
-    return energies.reshape(*batch, 2 * cells), states.reshape(*batch, 2 * cells, 2 * cells)
+        _with_onsite(flat, boundary, solver, energies, states, onsite.reshape(chains, sites))
+    return energies.reshape(*batch, sites), states.reshape(*batch, sites, sites)
+
+
+def _chiral(hoppings, boundary, solver, energies, states):
+    """Fill in the levels of chains without on-site energies."""
+    chains = len(states)
+    bidiagonal = boundary == "open" and len(hoppings) == 2
+    everything = np.ones(chains, bool)
+    if bidiagonal and (solver == "kernels" or (solver == "auto" and chains >= KERNEL_BATCH)):
+        left = _by_kernels(*hoppings, energies, states, everything, fresh=True)
+        _by_lapack(hoppings, boundary, energies, states, left)
+        return
+    unresolved = _by_lapack(hoppings, boundary, energies, states, everything)
+    if bidiagonal and solver == "auto":
+        small = energies[:, -(energies.shape[1] // 2)] <= SMALL * energies[:, -1]
+        if (unresolved | small).any():
+            _by_kernels(*hoppings, energies, states, unresolved | small, fresh=False)
+
+
+def _with_onsite(hoppings, boundary, solver, energies, states, onsite):
+    """Fill in the levels of chains with on-site energies, shape (chain, N)."""
+    staggered = (onsite[:, 0::2] == onsite[:, :1]).all(axis=1) & (onsite[:, 1::2] == onsite[:, 1:2]).all(axis=1)
+    rows = np.flatnonzero(staggered)
+    if rows.size:
+        found = energies[rows], states[rows]
+        _chiral([x[rows] for x in hoppings], boundary, solver, *found)
+        _turn_pairs(*found, onsite[rows, 0], onsite[rows, 1])
+        energies[rows], states[rows] = found
+    left = ~staggered
+    if boundary == "open" and len(hoppings) == 2 and solver != "svd":
+        v, w = hoppings
+        possible = left & (v != 0).all(axis=1) & (w != 0).all(axis=1)
+        if possible.sum() >= (1 if solver == "kernels" else KERNEL_BATCH):
+            left &= ~_by_tridiagonal(v, w, onsite, energies, states, possible)
+    rows = np.flatnonzero(left)
+    if rows.size:
+        v, w, j3, j4 = [*(x[rows] for x in hoppings), None, None][:4]
+        h = hamiltonian(v, w, boundary, j3, j4, onsite[rows])
+        energies[rows], vectors = np.linalg.eigh(h)
+        vectors = np.ascontiguousarray(np.swapaxes(vectors, 1, 2))
+        resolve_levels(energies[rows], vectors, DEGENERATE * np.abs(h).max(axis=(1, 2))[:, None])
+        states[rows] = vectors
+
+
+def _turn_pairs(energies, states, on_a, on_b):
+    """Turn chiral levels, in place, to those with on-site energies on_a on all A and on_b on all B, shape (chain)."""
+    sites = energies.shape[1]
+    pairs, mean, mass = sites // 2, 0.5 * (on_a + on_b)[:, None], 0.5 * (on_a - on_b)[:, None]
+    sigma = energies[:, sites - pairs :].copy()
+    half_angle = 0.5 * np.arctan2(sigma, mass)
+    cosine, sine = np.sqrt(2) * np.cos(half_angle)[..., None], np.sqrt(2) * np.sin(half_angle)[..., None]
+    energies[:, sites - pairs :] = mean + np.hypot(sigma, mass)
+    energies[:, :pairs] = (mean - np.hypot(sigma, mass))[:, ::-1]
+    energies[:, pairs : sites - pairs] = on_a[:, None]
+    upper, lower = states[:, sites - pairs :], states[:, :pairs]
+    upper[..., 0::2] *= cosine
+    upper[..., 1::2] *= sine
+    lower[..., 0::2] *= sine[:, ::-1]
+    lower[..., 1::2] *= cosine[:, ::-1]
+
+
+def _by_tridiagonal(v, w, onsite, energies, states, wanted):
+    """Solve the wanted chains by the tridiagonal kernel; return the mask of those that it certifies."""
+    from sshml.chain import tridiagonal  # numba is slow to import
+    from sshml.chain.signs import multiply_sites
+    from sshml.lanes import run
+
+    rows = np.flatnonzero(wanted)
+    bonds = np.empty((rows.size, onsite.shape[1] - 1))
+    bonds[:, 0::2], bonds[:, 1::2] = np.abs(v[rows]), np.abs(w[rows])
+    whole, certified = rows.size == len(v), np.zeros(rows.size, bool)
+    found = (energies, states) if whole else (energies[rows], states[rows])
+    run(tridiagonal.solve, np.ascontiguousarray(onsite[rows]), bonds, *found, certified)
+    if (v < 0).any() or (w < 0).any():
+        run(multiply_sites, found[1], _site_signs(v[rows], w[rows]))
+    solved = rows[certified]
+    if not whole:
+        energies[solved], states[solved] = found[0][certified], found[1][certified]
+    mask = np.zeros_like(wanted)
+    mask[solved] = True
+    return mask
 
 
 def _by_kernels(v, w, energies, states, wanted, fresh):
@@ -105,7 +190,7 @@ def _by_kernels(v, w, energies, states, wanted, fresh):
     possible = wanted & (v != 0).all(axis=1) & (w != 0).all(axis=1)
     size_v, size_w = np.abs(v), np.abs(w)
     equal = (size_v == size_v[:, :1]).all(axis=1) & (size_w == size_w[:, :1]).all(axis=1)
-    clean = possible & equal if w.shape[1] else np.zeros_like(possible)
+    clean = possible & equal if w.shape[1] == v.shape[1] - 1 > 0 else np.zeros_like(possible)
     for solve, mask, hoppings in (
         (
             functools.partial(run, closed_form.solve),
@@ -136,7 +221,7 @@ def _site_signs(v, w):
 
     With a_1 = 1, b_m = a_m sign(v_m), a_{m+1} = b_m sign(w_m): a_m v_m b_m = |v_m| and b_m w_m a_{m+1} = |w_m|.
     """
-    steps = np.ones((len(v), 2 * v.shape[1]), np.int8)
+    steps = np.ones((len(v), v.shape[1] + w.shape[1] + 1), np.int8)
     steps[:, 1::2] = np.where(v < 0, -1, 1)
     steps[:, 2::2] = np.where(w < 0, -1, 1)
     return np.cumprod(steps, axis=1, dtype=np.int8)
@@ -149,17 +234,16 @@ def _by_lapack(hoppings, boundary, energies, states, wanted):
     if not chosen.size:
         return unresolved
     v, w, *longer = (x[chosen] for x in hoppings)
-    cells = v.shape[1]
     h = block(v, w, boundary, *longer)
     x, sigma, y = np.linalg.svd(h)
     x = np.swapaxes(x, -1, -2)  # chain, singular value, cell
+    if half_cell := states.shape[1] % 2:  # a site that is not there belongs to the zero mode
+        sigma, y = np.pad(sigma, ((0, 0), (0, 1))), np.pad(y, ((0, 0), (0, 1), (0, 1)))
+        y[:, -1, -1] = 1.0
     unresolved[chosen] = resolve(x, sigma, y, DEGENERATE * sigma[:, :1])
-    _order_mid_gap_pair(x, sigma, y, h if longer else None, v, w)
-    energies[chosen] = np.concatenate([-sigma, sigma[:, ::-1]], axis=-1)
-    found = np.empty((len(h), 2 * cells, 2 * cells))
-    found[:, :cells, 0::2], found[:, :cells, 1::2] = x, -y
-    found[:, cells:, 0::2], found[:, cells:, 1::2] = x[:, ::-1], y[:, ::-1]
-    states[chosen] = np.sqrt(0.5) * found
+    if not half_cell:
+        _order_mid_gap_pair(x, sigma, y, h if longer else None, v, w)
+    energies[chosen], states[chosen] = levels_of(x, sigma, y, states.shape[1])
     return unresolved
 
 

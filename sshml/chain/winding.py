@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from sshml.arguments import as_array, choice
-from sshml.chain.hamiltonian import BOUNDARIES, as_hoppings, as_longer, block
+from sshml.chain.hamiltonian import BOUNDARIES, as_hoppings, as_longer, block, sites_of
 from sshml.errors import GapClosedError, SSHMLError
 
 
@@ -17,7 +17,8 @@ def log_margin(v, w, boundary="open"):
 
     Args:
         v: intracell hoppings, shape (..., M), or a number for a clean chain.
-        w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic, or a number for a clean chain.
+        w: intercell hoppings, shape (..., M - 1) open, (..., M) periodic or with half a cell at the end, or a number
+            for a clean chain.
         boundary: "open" or "periodic"; not used when both are numbers.
 
     Returns:
@@ -40,7 +41,9 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
     """Return the winding number of each chain.
 
     Nearest-neighbour chains: nu = 1 if mean ln|w_m| > mean ln|v_m| else 0: the winding of det h under a twisted
-    boundary (Mondragon-Shem et al. 2014); for a clean chain |w| > |v| (Asboth et al. 2016, ch. 1).
+    boundary (Mondragon-Shem et al. 2014); for a clean chain |w| > |v| (Asboth et al. 2016, ch. 1). It is a number of the
+    infinite chain with these hoppings: that of an open chain with half a cell at its end, which has a zero mode in both
+    phases, is the same.
 
     With longer-range hoppings, -1 <= nu <= 2. Clean chains: the zeros of j3 + v z + w z^2 + j4 z^3 inside |z| = 1,
     less one: the winding of h(k). Disordered rings: nu = (1/2 pi i) Tr log[U^T X U V^T X^+ V] with h = U S V^T and
@@ -51,7 +54,8 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
 
     Args:
         v: intracell hoppings, shape (..., M), or a number for a clean chain.
-        w: intercell hoppings in the same energy unit, shape (..., M - 1) open, (..., M) periodic, or a number.
+        w: intercell hoppings in the same energy unit, shape (..., M - 1) open, (..., M) periodic or with half a cell
+            at the end, or a number.
         boundary: "open" or "periodic".
         j3: longer-range hoppings A_m-B_{m+1}, see `sshml.chain.as_longer`.
         j4: the same for the bonds B_m-A_{m+2}.
@@ -105,7 +109,7 @@ def _as_chains(v, w, boundary, j3=None, j4=None):
     gap = boundary == "open"
     cells = max(1, v.shape[-1] if v.ndim else 0, w.shape[-1] + gap if w.ndim else 0)
     v, w = as_hoppings(v if v.ndim else np.full(cells, v), w if w.ndim else np.full(cells - gap, w), boundary)
-    return v, w, as_longer(j3, j4, v, boundary)
+    return v, w, as_longer(j3, j4, v, boundary, bool(sites_of(v, w, boundary) % 2))
 
 
 def _longer_winding(v, w, longer, boundary):

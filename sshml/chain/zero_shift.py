@@ -10,7 +10,7 @@ import ctypes
 import numpy as np
 from scipy.linalg import cython_lapack
 
-from sshml.chain.degenerate import DEGENERATE, resolve
+from sshml.chain.degenerate import DEGENERATE, levels_of, resolve
 
 
 def _dbdsqr():
@@ -28,12 +28,14 @@ def solve(v, w, energies, states, solved):
 
     Args:
         v: sizes of the intracell hoppings, none of them 0, shape (chain, M).
-        w: sizes of the intercell hoppings, shape (chain, M - 1).
+        w: sizes of the intercell hoppings, shape (chain, M - 1), or (chain, M) with half a cell at the end.
         energies: float64, shape (chain, level), filled in.
         states: float32 or float64, shape (chain, level, site), filled in.
         solved: whether the iteration converged, shape (chain), filled in.
     """
-    routine, cells = _dbdsqr(), v.shape[1]
+    routine, cells = _dbdsqr(), w.shape[1] + 1
+    if v.shape[1] < cells:  # half a cell is one with v = 0
+        v = np.pad(v, ((0, 0), (0, 1)))
     left, sigma, right = np.empty((len(v), cells, cells)), np.empty((len(v), cells)), np.empty((len(v), cells, cells))
     for chain in range(len(v)):
         diagonal, below = v[chain].copy(), np.append(w[chain], 0.0)
@@ -48,8 +50,4 @@ def solve(v, w, energies, states, solved):
         left[chain], sigma[chain], right[chain] = x.T, diagonal, y
     left, sigma, right = left[solved], sigma[solved], right[solved]
     resolve(left, sigma, right, DEGENERATE * sigma)  # of their own size: smaller ones are told apart
-    energies[solved] = np.concatenate([-sigma, sigma[:, ::-1]], axis=1)
-    found = np.empty((len(left), 2 * cells, 2 * cells))
-    found[:, :cells, 0::2], found[:, :cells, 1::2] = left, -right
-    found[:, cells:, 0::2], found[:, cells:, 1::2] = left[:, ::-1], right[:, ::-1]
-    states[solved] = np.sqrt(0.5) * found
+    energies[solved], states[solved] = levels_of(left, sigma, right, states.shape[1])

@@ -62,10 +62,10 @@ def load(path):
 
 def dataset_for(run, path):
     """Open a dataset after checking that its chains have the size the run was trained on."""
-    from sshml.dataset import DatasetSpec, open_dataset
+    from sshml.dataset import open_dataset, spec_from_json
 
     dataset = open_dataset(path)
-    spec = DatasetSpec.from_json(run.data) if run.data else dataset.spec
+    spec = spec_from_json(run.data) if run.data else dataset.spec
     if spec.sites != dataset.spec.sites:
         raise SSHMLError(f"{path} has chains of {dataset.spec.sites} sites; the run was trained on {spec.sites} sites.")
     if spec.windings != dataset.spec.windings:

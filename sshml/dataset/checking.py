@@ -3,10 +3,11 @@
 import numpy as np
 
 from sshml.arguments import flag, function
-from sshml.chain import hamiltonian, label, log_margin
-from sshml.dataset.draw import hoppings, solved
+from sshml.chain import hamiltonian, log_margin
+from sshml.dataset.draw import labelled, labels_of, solved
 from sshml.dataset.layout import FORMAT, FORMAT_VERSION, MADE_BY
 from sshml.dataset.shards import SHARD_FORMAT, sources
+from sshml.dataset.spec import GivenSpec
 from sshml.dataset.store import open_dataset
 from sshml.errors import SSHMLError
 from sshml.hdf5 import crc32, open_hdf5, read_attribute
@@ -67,7 +68,7 @@ def check(path, progress=None, deep=False):
                             sample = first + int(np.argwhere(broken)[0, 0])
                             raise SSHMLError(f"{path}: /{split_name}/{name} sample {sample} {rule}.")
                     crc = {name: crc32(np.ascontiguousarray(arrays[name]), crc[name]) for name in names}
-                    marks.append(_marks([arrays[name] for name in spec.clean]))
+                    marks.append(marks_of([arrays[name] for name in spec.kinds]))
                     done += rows.stop - rows.start
                     if progress:
                         progress(done, total)
@@ -110,7 +111,7 @@ def _tiling(parts):
     return end
 
 
-def _marks(hoppings):
+def marks_of(hoppings):
     """Return a 64-bit mark of each chain: equal for equal chains, else equal with a chance of 2^-64."""
     bits = np.concatenate(hoppings, axis=1).view(np.uint64)
     mark = np.full(len(bits), 0x9E3779B97F4A7C15, np.uint64)
@@ -126,18 +127,20 @@ def _broken_rules(arrays, dataset, split, first, deep):
     for name in [name for name in arrays if name not in ("winding", "log_margin")]:
         finite = np.isfinite(arrays[name]).reshape(len(arrays[name]), -1).all(axis=1)
         yield name, "holds NaN or infinite numbers", ~finite
-    drawn = {name: arrays[name] for name in spec.clean}
-    for name, expected in zip(drawn, hoppings(spec, split, first, count), strict=True):
-        differs = np.abs(drawn[name] - expected) > DRAWN * np.abs(expected).max(initial=1e-300)
-        yield name, "is not what the spec and its seed draw", differs.reshape(count, -1).any(axis=1)
+    if not isinstance(spec, GivenSpec):
+        expected = labelled(spec, split, first, count)
+        for name in (*spec.kinds, *spec.stored):
+            differs = np.abs(arrays[name] - expected[name]) > DRAWN * np.abs(expected[name]).max(initial=1e-300)
+            yield name, "is not what the spec and its seed draw", differs.reshape(count, -1).any(axis=1)
+    drawn = {name: arrays[name] for name in spec.kinds}
     if "states" in arrays:
         yield from _broken_state_rules(arrays, drawn, spec.boundary)
     if "log_margin" in arrays:
-        margin = log_margin(*drawn.values(), spec.boundary)
+        margin = log_margin(drawn["v"], drawn["w"], spec.boundary)
         with np.errstate(invalid="ignore"):
             differs = ~((margin == arrays["log_margin"]) | (np.abs(margin - arrays["log_margin"]) <= 1e-9))
         yield "log_margin", "differs from mean ln|w| - mean ln|v| of its v and w", differs
-    winding, closed = label(boundary=spec.boundary, **drawn)
+    winding, closed = labels_of(spec, drawn)
     yield "winding", "is not the winding number of its v and w", closed | (winding != arrays["winding"])
     if "states" in arrays and not dataset.recipe:
         numbers = np.arange(count) if deep else np.unique(np.linspace(0, count - 1, SAMPLES).astype(int))
@@ -153,7 +156,7 @@ def _other_states(arrays, dataset, split, first, numbers):
     those.
     """
     spec = dataset.spec
-    states, energies = solved(spec, split, first + numbers, [arrays[name][numbers] for name in spec.clean])
+    states, energies = solved(spec, split, first + numbers, {name: arrays[name][numbers] for name in spec.kinds})
     gap = np.diff(energies, axis=1, prepend=-np.inf, append=np.inf)
     alone = np.minimum(gap[:, 1:], gap[:, :-1]) > ISOLATED * np.abs(energies).max(axis=1, keepdims=True)
     overlap = np.einsum("bls,bls->bl", states, arrays["states"][numbers])

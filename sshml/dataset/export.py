@@ -13,7 +13,7 @@ ROWS = 10000
 
 
 def export(data, path, force=False, progress=None):
-    """Write a CSV table with a line per chain: split, sample, winding, log_margin, v_1 ... v_M, w_1 ..., j3, j4.
+    """Write a CSV table with a line per chain: split, sample, winding, log_margin, what varies, v_1 ... v_M, w_1 ...
 
     Hoppings have 17 digits, so that they are read back exactly.
 
@@ -32,8 +32,8 @@ def export(data, path, force=False, progress=None):
     function(progress, "progress", optional=True)
     dataset = open_dataset(data)
     spec, done, total = dataset.spec, 0, sum(map(len, dataset.splits.values()))
-    labels = ["winding"] + ["log_margin"] * (not spec.is_longer)
-    columns = [f"{name}_{m + 1}" for name in spec.clean for m in range(spec.bonds(name))]
+    labels = ["winding", *["log_margin"] * (not spec.is_longer), *spec.stored]
+    columns = [f"{name}_{m + 1}" for name in spec.kinds for m in range(spec.bonds(name))]
     with (
         new_file(path, force) as partial,
         partial.open("w", newline="", encoding="utf-8") as target,
@@ -44,7 +44,7 @@ def export(data, path, force=False, progress=None):
         for name, split in dataset.splits.items():
             for first in range(0, len(split), ROWS):
                 rows = slice(first, min(first + ROWS, len(split)))
-                arrays = split.read((*labels, *spec.clean), rows, file)
+                arrays = split.read((*labels, *spec.kinds), rows, file)
                 lists = [array.reshape(len(array), -1).tolist() for array in arrays]
                 for i, parts in enumerate(zip(*lists, strict=True)):
                     writer.writerow([name, first + i, *(value for part in parts for value in part)])

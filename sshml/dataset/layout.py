@@ -6,10 +6,10 @@ from importlib.metadata import version
 import numpy as np
 
 from sshml.arguments import flag, instance
-from sshml.dataset.spec import DatasetSpec
+from sshml.dataset.spec import DatasetSpec, GivenSpec
 from sshml.hdf5 import crc32
 
-FORMAT, FORMAT_VERSION = "sshml-dataset", 2
+FORMAT, FORMAT_VERSION = "sshml-dataset", 3
 MADE_BY = f"sshml {version('sshml')}"
 CHUNK_BYTES = 2**20
 CHUNKS = 16
@@ -21,13 +21,13 @@ MADE = ("states", "energies")
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The arrays of a `DatasetSpec`, all of them, or without states and energies in a recipe."""
+    """The arrays of a spec, all of them, or without states and energies in a recipe."""
 
-    spec: DatasetSpec
+    spec: DatasetSpec | GivenSpec
     recipe: bool = False
 
     def __post_init__(self):
-        instance(self.spec, "spec", DatasetSpec, "a DatasetSpec")
+        instance(self.spec, "spec", (DatasetSpec, GivenSpec), "a DatasetSpec")
         flag(self.recipe, "recipe")
 
     @property
@@ -35,13 +35,19 @@ class Layout:
         """{name: (shape of one sample, dtype)} in each split."""
         spec, sites = self.spec, self.spec.sites
         arrays = {} if self.recipe else {"states": ((sites, sites), np.float32), "energies": ((sites,), np.float32)}
-        arrays |= {name: ((spec.bonds(name),), np.float64) for name in spec.clean}
+        arrays |= {name: ((spec.bonds(name),), np.float64) for name in spec.kinds}
+        arrays |= {name: ((), np.float64) for name in spec.stored}
         return arrays | ({} if spec.is_longer else {"log_margin": ((), np.float64)}) | {"winding": ((), np.int8)}
 
     @property
     def version(self):
         """The oldest version of the format that can say what a file holds."""
-        return 2 if self.recipe or self.spec.is_longer or self.spec.law != "uniform" else 1
+        spec = self.spec
+        if isinstance(spec, GivenSpec) or spec.stored or spec.has_onsite or spec.half_cell or spec.correlated:
+            return 3
+        if spec.law not in ("uniform", "normal", "multiplicative"):
+            return 3
+        return 2 if self.recipe or spec.is_longer or spec.law != "uniform" else 1
 
     @property
     def block_rows(self):
@@ -62,15 +68,27 @@ class Layout:
         file.attrs["created_by"] = MADE_BY
         if self.recipe:
             file.attrs["recipe"] = True
+            file.attrs["lacks"] = LACKS
+
+
+LACKS = (
+    "/SPLIT/states and /SPLIT/energies of every split: sshml makes them when it reads the file. In other programs:"
+    " eigenvectors and eigenvalues of the chains' Hamiltonians, up to the sign of each state, or `sshml generate` the file"
+    " again from the spec without --recipe."
+)
+"""What a recipe file says of itself to other readers."""
 
 
 def say_labels(group):
     """Say in a group what its labels are."""
+    of = "winding number of the realised chain"
+    if "onsite" in group:
+        of = "winding number of the hoppings alone (on-site energies break chiral symmetry, the chain itself has none)"
     if "log_margin" in group:
-        group["winding"].attrs["label"] = "winding number of the realised chain: 1 where log_margin > 0"
+        group["winding"].attrs["label"] = f"{of}: 1 where log_margin > 0"
         group["log_margin"].attrs["label"] = "mean ln|w| - mean ln|v| over the bonds of the chain"
     else:
-        group["winding"].attrs["label"] = "winding number of the realised chain, -1 to 2"
+        group["winding"].attrs["label"] = f"{of}, -1 to 2"
 
 
 class Writer:

@@ -79,7 +79,7 @@ def split_distance(dataset, queries=1000):
     queries = integer(queries, "queries", 1)
     if not hasattr(dataset, "spec") or not hasattr(dataset, "test"):
         raise SSHMLError(f"dataset is {shown(dataset)}; expected a Dataset, as of open_dataset(path).")
-    train, test = (np.concatenate([s.read("v"), s.read("w")], axis=1) for s in (dataset.train, dataset.test))
+    train, test = (np.concatenate(s.read(dataset.spec.kinds), axis=1) for s in (dataset.train, dataset.test))
     distance, _ = cKDTree(train).query(test[:queries])
     distance /= np.sqrt(train.shape[1])
     return float(distance.min()), float(np.median(distance))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from sshml.dataset.draw import labelled, samples
-from sshml.dataset.hoppings import SPLITS
+from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from sshml.arguments import as_array, as_path, choice, instance, integer, sequence, shown
-from sshml.dataset.draw import solved
-from sshml.dataset.hoppings import SPLITS
+from sshml.dataset.draw import parameters, solved
+from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
 from sshml.dataset.shards import refuse_others, sources
-from sshml.dataset.spec import DatasetSpec
+from sshml.dataset.spec import DatasetSpec, GivenSpec, spec_from_json
 from sshml.errors import SSHMLError
 from sshml.hdf5 import crc32, open_hdf5, read_attribute, refuse_foreign
 
@@ -28,11 +28,11 @@ class Split:
 
     path: Path
     name: str
-    spec: DatasetSpec
+    spec: DatasetSpec | GivenSpec
 
     def __post_init__(self):
         choice(self.name, "split", SPLITS)
-        instance(self.spec, "spec", DatasetSpec, "a DatasetSpec")
+        instance(self.spec, "spec", (DatasetSpec, GivenSpec), "a DatasetSpec")
 
     def __len__(self):
         return getattr(self.spec, self.name)
@@ -57,7 +57,7 @@ class Split:
 
         Args:
             array: "states", "energies", "v", "w", "winding", "log_margin" (not with longer range), "j3", "j4" (only
-                with); or a tuple of these, for a list of arrays. States and energies of a recipe file are made here,
+                with), "onsite", and the names of `spec.stored`; or a tuple of these, for a list of arrays. States and energies of a recipe file are made here,
                 once for both, with the bytes of a full file.
             index: rows to read: a number, a slice, a mask, or numbers in any order.
             file: the open HDF5 file, where it is kept open by the caller.
@@ -72,7 +72,7 @@ class Split:
         with contextlib.nullcontext(file) if file else open_hdf5(self.path, FORMAT, FORMAT_VERSION) as file:
             made = {}
             if set(names) & set(MADE) and "recipe" in file.attrs:
-                drawn = [self._stored(file, name, rows) for name in self.spec.clean]
+                drawn = {name: self._stored(file, name, rows) for name in self.spec.kinds}
                 numbers = np.arange(len(self))[rows]
                 made = dict(zip(MADE, solved(self.spec, self.name, numbers, drawn), strict=True))
             found = [made[name] if name in made else self._stored(file, name, rows) for name in names]
@@ -102,6 +102,21 @@ class Split:
         if self.spec.is_longer:
             raise SSHMLError("w/v does not tell the phase of chains with longer range; it needs chains without.")
         return np.exp(np.clip(self.read("log_margin"), -20, 20))
+
+    @property
+    def parameters(self):
+        """What each chain was drawn from, {name: float64 array (sample)}: clean_v, clean_w, ..., disorder_v, ...
+
+        From the file where it holds them, else from the seed; empty for hoppings that were given.
+        """
+        if isinstance(self.spec, GivenSpec):
+            return {}
+        names = self.spec.stored
+        found = dict(zip(names, self.read(names), strict=True)) if names else {}
+        fixed = {f"clean_{name}" if name in self.spec.kinds else name: x for name, x in self.spec.ranges.items()}
+        if not names and not all(x.is_fixed for x in fixed.values()):
+            return parameters(self.spec, self.name, 0, len(self))
+        return {name: found[name] if name in found else np.full(len(self), x.low) for name, x in fixed.items()}
 
     def classes(self, winding):
         """Return class numbers 0, 1, ... of winding numbers."""
@@ -191,7 +206,7 @@ class Dataset:
     """A dataset file: its `path`, `spec`, and the splits `train`, `valid`, `test`."""
 
     path: Path
-    spec: DatasetSpec
+    spec: DatasetSpec | GivenSpec
     created_by: str
     recipe: bool = False
 
@@ -256,7 +271,7 @@ def _read_spec(file, path):
     if text is None:
         raise SSHMLError(f"{path}: / lacks the attribute 'spec'.")
     try:
-        spec = DatasetSpec.from_json(text)
+        spec = spec_from_json(text)
     except SSHMLError as error:
         raise SSHMLError(f"{path}: / attribute 'spec': {error}") from None
     if "spec_crc32" in file.attrs and checksum != crc32(str(text).encode()):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.chain import eigenstates, fix_gauge, hamiltonian
-from sshml.chain.bidiagonal import COMPLETE, _probe, solve
+from sshml.chain.bidiagonal import COMPLETE, probe, solve
 from sshml.errors import SSHMLError
 
 HARD = {
@@ -134,7 +134,7 @@ def test_states_of_hoppings_over_many_decades_are_orthogonal(cells, decades, cha
 
 def test_a_level_that_is_there_twice_is_no_certificate():
     """The probe r tells a basis from one in which a state on one cell stands for two."""
-    r = np.array([_probe(i) for i in range(600)])
+    r = np.array([probe(i) for i in range(600)])
     assert 0.3 < (r > 0).mean() < 0.7
     squares = np.sort(r**2)
     assert np.diff(squares).min() > 1e-6

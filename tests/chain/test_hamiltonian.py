@@ -66,7 +66,7 @@ def test_ring_levels_lie_on_the_bands():
 @pytest.mark.parametrize(
     ("v", "w", "boundary", "words"),
     [
-        ([1.0, 2.0], [1.0, 2.0], "open", "needs 1"),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], "open", "needs 1, or 2 to end in half a cell"),
         ([1.0, 2.0], [1.0], "periodic", "needs 2"),
         ([1.0, np.nan], [1.0], "open", "NaN"),
         ([1.0, 2.0], [np.inf], "open", "infinite"),

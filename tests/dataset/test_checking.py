@@ -124,7 +124,7 @@ def test_check_finds_a_chain_in_two_splits(whole, tmp_path, monkeypatch):
         with h5py.File(path) as file:
             return [file[split][name][first : first + count] for name in spec.clean]
 
-    monkeypatch.setattr(checking, "hoppings", stored)
+    monkeypatch.setattr(checking, "labelled", stored)
     monkeypatch.setattr(checking, "_other_states", lambda arrays, *_: np.zeros(len(arrays["v"]), bool))
     with pytest.raises(SSHMLError, match="same chain more than once"):
         check(path)
@@ -141,7 +141,7 @@ def test_truncated_files(whole, tmp_path, part):
 def contents(path):
     """Return all that a reader sees of a dataset."""
     dataset = open_dataset(path)
-    names = [*dataset.spec.clean, "winding", "states", "energies"] + ["log_margin"] * (not dataset.spec.is_longer)
+    names = [*dataset.spec.kinds, "winding", "states", "energies"] + ["log_margin"] * (not dataset.spec.is_longer)
     arrays = {(split, name): dataset.splits[split].read(name).tobytes() for split in dataset.splits for name in names}
     return dataset.spec, arrays
 

@@ -6,7 +6,7 @@ import pytest
 from sshml.chain import eigenstates, hamiltonian, winding_number
 from sshml.dataset import DatasetSpec, samples
 from sshml.dataset.draw import hoppings
-from sshml.dataset.hoppings import grid_points
+from sshml.dataset.ranges import grid_points
 from sshml.errors import SSHMLError
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, disorder_w=1.0, train=40, valid=7, test=11, seed=5)

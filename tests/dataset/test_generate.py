@@ -74,7 +74,7 @@ def bytes_of(path):
 
 def what_is_read(path):
     dataset = open_dataset(path)
-    names = ["states", "energies", *dataset.spec.clean, "winding"]
+    names = ["states", "energies", *dataset.spec.kinds, "winding"]
     return {(split, name): dataset.splits[split].read(name).tobytes() for split in dataset.splits for name in names}
 
 

@@ -4,25 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshml.dataset import DatasetSpec, Hopping
+from sshml.dataset import DatasetSpec, Range
 from sshml.errors import SSHMLError
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (0.5, Hopping(0.5)),
-        ("0.5", Hopping(0.5)),
-        ("0:1", Hopping(0, 1)),
-        ((0, 1), Hopping(0, 1)),
-        ([0, 2, 21], Hopping(0, 2, 21)),
-        ("0:2:21", Hopping(0, 2, 21)),
-        ("-1:1", Hopping(-1, 1)),
+        (0.5, Range(0.5)),
+        ("0.5", Range(0.5)),
+        ("0:1", Range(0, 1)),
+        ((0, 1), Range(0, 1)),
+        ([0, 2, 21], Range(0, 2, 21)),
+        ("0:2:21", Range(0, 2, 21)),
+        ("-1:1", Range(-1, 1)),
     ],
 )
 def test_hoppings_are_read(value, expected):
-    assert Hopping.parse(value) == expected
-    assert Hopping.parse(str(expected)) == expected
+    assert Range.parse(value) == expected
+    assert Range.parse(str(expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_hoppings_are_read(value, expected):
 )
 def test_unreadable_hoppings(value):
     with pytest.raises(SSHMLError, match="hopping"):
-        Hopping.parse(value)
+        Range.parse(value)
 
 
 @given(
