@@ -19,19 +19,33 @@ def generate(
     cells: Annotated[int, typer.Option(help="Cells M of a chain; it has 2 M sites.")] = 8,
     v: Annotated[str, typer.Option(help="Intracell hopping: 0.5, a range 0:1, or a grid 0:2:21.")] = "0:1",
     w: Annotated[str, typer.Option(help="Intercell hopping, like --v.")] = "0:1",
-    disorder_v: Annotated[float, typer.Option(help="Disorder strength of v, see --law.")] = 0.0,
-    disorder_w: Annotated[float, typer.Option(help="Disorder strength of w.")] = 0.0,
+    disorder_v: Annotated[str, typer.Option(help="Disorder strength of v, like --v; see --law.")] = "0",
+    disorder_w: Annotated[str, typer.Option(help="Disorder strength of w, like --v.")] = "0",
     boundary: Annotated[str, typer.Option(help="open or periodic.")] = "open",
     gauge: Annotated[str, typer.Option(help="Signs of the states: random or fixed.")] = "random",
     train: Annotated[int, typer.Option(help="Training chains.")] = 16000,
     valid: Annotated[int, typer.Option(help="Validation chains.")] = 2000,
     test: Annotated[int, typer.Option(help="Test chains.")] = 10000,
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 0,
-    law: Annotated[str, typer.Option(help="Law of the disorder: uniform, normal or multiplicative.")] = "uniform",
+    law: Annotated[
+        str,
+        typer.Option(help="Law of the disorder: uniform, normal, multiplicative, binary or quasiperiodic."),
+    ] = "uniform",
     j3: Annotated[str | None, typer.Option(help="Longer-range hopping A_m-B_m+1, like --v.")] = None,
     j4: Annotated[str | None, typer.Option(help="Longer-range hopping B_m-A_m+2, like --v.")] = None,
-    disorder_j3: Annotated[float, typer.Option(help="Disorder strength of j3.")] = 0.0,
-    disorder_j4: Annotated[float, typer.Option(help="Disorder strength of j4.")] = 0.0,
+    disorder_j3: Annotated[str, typer.Option(help="Disorder strength of j3.")] = "0",
+    disorder_j4: Annotated[str, typer.Option(help="Disorder strength of j4.")] = "0",
+    onsite: Annotated[str | None, typer.Option(help="Staggered on-site energy, +m on A and -m on B, like --v.")] = None,
+    disorder_onsite: Annotated[str, typer.Option(help="Disorder strength of the on-site energies.")] = "0",
+    probability: Annotated[str | None, typer.Option(help="Of x + W/2 in the binary law; 0.5 if not given.")] = None,
+    beta: Annotated[str | None, typer.Option(help="Wavenumber of the quasi-periodic law; golden if not given.")] = None,
+    power: Annotated[int, typer.Option(help="Power of the cosine of the quasi-periodic law.")] = 1,
+    correlated: Annotated[bool, typer.Option("--correlated", help="One random number for all bonds of a cell.")] = False,
+    half_cell: Annotated[bool, typer.Option("--half-cell", help="End open chains in half a cell, 2 M + 1 sites.")] = False,
+    hoppings: Annotated[
+        Path | None,
+        typer.Option(help="File of hoppings instead: .npz or .h5 with v and w, .csv with v_1 ... w_1 ..."),
+    ] = None,
     recipe: Annotated[
         bool, typer.Option("--recipe", help="Store hoppings and labels; make states on reading.")
     ] = False,
@@ -44,14 +58,42 @@ def generate(
     from sshml.dataset import DatasetSpec, open_dataset
     from sshml.dataset import generate as make
 
-    spec = DatasetSpec(**{name: context.params[name] for name in DatasetSpec.__dataclass_fields__})
-    how = {"recipe": recipe, "shard_size": shard_size, "workers": workers, "scheduler": scheduler}
-    with progress_bars() as bar:
-        make(spec, out, force, bar("chains"), **how)
-    files = open_dataset(out).files
+    if hoppings is not None:
+        _from_file(context, hoppings, out)
+    else:
+        spec = DatasetSpec(**{name: context.params[name] for name in DatasetSpec.__dataclass_fields__})
+        how = {"recipe": recipe, "shard_size": shard_size, "workers": workers, "scheduler": scheduler}
+        with progress_bars() as bar:
+            make(spec, out, force, bar("chains"), **how)
+    dataset = open_dataset(out)
+    files, spec = dataset.files, dataset.spec
     size = sum(file.stat().st_size for file in files) / 2**20
     shards = f" in {len(files) - 1} shards" if len(files) > 1 else ""
-    print(f"{out}: {train} + {valid} + {test} chains of {spec.sites} sites, {size:.1f} MiB{shards}")
+    sizes = " + ".join(str(len(split)) for split in dataset.splits.values())
+    print(f"{out}: {sizes} chains of {spec.sites} sites, {size:.1f} MiB{shards}")
+
+
+def _from_file(context, hoppings, out):
+    """Make a dataset of the hoppings of a file."""
+    from sshml.dataset import from_hoppings, read_hoppings
+
+    used = ("boundary", "gauge", "train", "valid", "test", "seed", "recipe", "force")
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    idle = [name for name in given if name not in (*used, "hoppings", "out")]
+    if idle:
+        raise SSHMLError(f"--{idle[0].replace('_', '-')} has no meaning beside --hoppings; leave it out.")
+    refuse_same(out, hoppings)
+    rows, sizes = read_hoppings(hoppings)
+    options = {name: context.params[name] for name in used}
+    if sizes:
+        differs = [name for name in sizes if name in given and options[name] != sizes[name]]
+        if differs:
+            raise SSHMLError(
+                f"--{differs[0]} is {options[differs[0]]} but {hoppings} has {sizes[differs[0]]} rows of that split."
+            )
+        options |= sizes
+    with progress_bars() as bar:
+        from_hoppings(rows, None, out, **options, progress=bar("chains"))
 
 
 @app.command()
@@ -106,6 +148,17 @@ def _number(value):
     return "" if value is None else f"{value:.4g}"
 
 
+def _shown(value):
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _plain(value):
+    """Return a field of a spec as JSON has it: a range as a number where it is one."""
+    if getattr(value, "is_fixed", False):
+        return value.low
+    return value if value is None or isinstance(value, (int, float)) else _shown(value)
+
+
 @app.command()
 def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file.")], json: Json = False):
     """Describe a dataset: spec, labels, sign leakage, distance between the splits."""
@@ -113,7 +166,7 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
 
     dataset = open_dataset(file)
     values = {name: getattr(dataset.spec, name) for name in dataset.spec.__dataclass_fields__}
-    rows = [(name, value if json and isinstance(value, (int, float)) else str(value)) for name, value in values.items()]
+    rows = [(name, _plain(value) if json else _shown(value)) for name, value in values.items()]
     rows.append(("created by", dataset.created_by))
     for name, split in dataset.splits.items():
         winding = split.read("winding").tolist()

@@ -122,7 +122,7 @@ def test_check_finds_a_chain_in_two_splits(whole, tmp_path, monkeypatch):
 
     def stored(spec, split, first, count):
         with h5py.File(path) as file:
-            return [file[split][name][first : first + count] for name in spec.clean]
+            return {name: file[split][name][first : first + count] for name in spec.kinds}
 
     monkeypatch.setattr(checking, "labelled", stored)
     monkeypatch.setattr(checking, "_other_states", lambda arrays, *_: np.zeros(len(arrays["v"]), bool))
