@@ -133,6 +133,44 @@ def plot_phases(ax, v, strength, share, line):
     return ax
 
 
+def plot_diagram(ax, diagram, values, what):
+    """Show values in the bins of a `Diagram`: a map of both axes, or a line over one.
+
+    Args:
+        ax: the axes.
+        diagram: where the bins are.
+        values: shape (y, x), or (member, y, x) for the mean, and on a line the standard deviation, over members.
+        what: name of the values.
+    """
+    values = np.asarray(values)[None] if np.ndim(values) == 2 else np.asarray(values)
+    words = [_axis_name(name) for name in diagram.names if name]
+    ax.set_xlabel(words[0])
+    if len(words) == 2:
+        least = 0 if what.startswith("share") else min(0.5, np.nanmin(values, initial=0.5))
+        image = ax.pcolormesh(
+            *diagram.edges, values.mean(0), cmap="Blues" if least == 0 else "viridis", vmin=least, vmax=1, rasterized=True
+        )
+        ax.set_ylabel(words[1])
+        ax.set_facecolor("0.8")  # bins without chains
+        ax.figure.colorbar(image, ax=ax, label=what)
+        return ax
+    middle = (diagram.edges[0][1:] + diagram.edges[0][:-1]) / 2
+    mean, std = values[:, 0].mean(0), values[:, 0].std(0, ddof=1) if len(values) > 1 else np.zeros(len(middle))
+    ax.errorbar(middle, mean, std, fmt="o-", markersize=3, capsize=2)
+    ax.set_ylabel(what)
+    return ax
+
+
+def _axis_name(name):
+    """Return the label of an axis of a number that chains were drawn from, as clean_v or disorder_onsite."""
+    kind, _, of = name.partition("_")
+    if kind not in ("clean", "disorder"):
+        return {"beta": r"$\beta$"}.get(name, name)
+    of = {"onsite": r"{\rm onsite}", "j3": "{j_3}", "j4": "{j_4}"}.get(of, of)
+    symbol = f"$W_{of}$" if kind == "disorder" else "clean $m$" if "onsite" in of else f"clean ${of.strip('{}')}$"
+    return f"{symbol} (unit of the hoppings)"
+
+
 def plot_cuts(ax, names, groups, mean, std, ceiling):
     """Draw entropies at each cut: bars of measured groups, the random-matrix band, the ceilings.
 
@@ -337,9 +375,15 @@ def evaluation_figure(evaluations):
     strengths = [max(found.disorder.values()) for found in evaluations.values() if found.disorder]
     if len(set(strengths)) > 1:
         panels.insert(1, _draw_disorder)
-    figure, axes = new_figure(1, len(panels), width=3.6, height=3.2)
+    spans = [found for found in evaluations.values() if found.diagram] if len(evaluations) == 1 else []
+    figure, axes = new_figure(1 + len(spans), len(panels), width=3.6, height=3.2)
     for ax, draw in zip(axes[0], panels, strict=True):
         draw(ax, evaluations)
+    for found in spans:
+        plot_diagram(axes[1, 0], found.diagram, found.diagram.topological, "share of topological chains")
+        plot_diagram(axes[1, 1], found.diagram, found.in_diagram, "accuracy")
+        for ax in axes[1, 2:]:
+            ax.set_axis_off()
     if len(evaluations) > 1:
         axes[0, 0].legend(fontsize=7)
     return figure
@@ -397,48 +441,75 @@ def _draw_confusion(ax, evaluations):
     ax.set_title(f"{f'{label}: ' if label else ''}shares of each true label{'' if few else ' (%)'}", fontsize=9)
 
 
-def chains_figure(split, count=24, states=3):
-    """Return the figure of a few chains of a split: their levels against w/v, and the states next to zero energy.
+def chains_figure(preview):
+    """Return the figure of a few chains: their levels, some states next to zero energy, and their markers.
 
     Args:
-        split: of a dataset file.
-        count: chains whose levels are drawn, the first ones of the split.
-        states: chains whose states next to zero energy are drawn, spread over their w/v.
+        preview: a `Preview`, as of `sshml.dataset.preview`.
     """
-    having(split, "split", ("read", "spec", "ratio"), "a split of a dataset file, as open_dataset(path).test")
-    count, states = min(integer(count, "count", 1), len(split)), integer(states, "states", 1, 12)
-    energies, winding, psi = split.read(("energies", "winding", "states"), slice(count))
-    longer = split.spec.is_longer
-    place = np.arange(count) + 1.0 if longer else split.ratio[:count]
-    order = np.argsort(place)
-    states = min(states, count)
-    figure, axes = new_figure(1, 2, width=4.2, height=3.3)
+    having(preview, "preview", ("density", "marker", "markers"), "a Preview, as of sshml.dataset.preview(split)")
+    energies, winding, levels = preview.energies, preview.winding, preview.energies.shape[1]
+    place = np.arange(len(winding)) + 1.0 if preview.ratio is None else preview.ratio
+    figure, axes = new_figure(2, 3 if preview.diagram else 2, width=4.2, height=3.3)
     ax = axes[0, 0]
-    for color, nu in zip(COLORS, split.spec.windings, strict=False):
+    for color, nu in zip(COLORS, preview.windings, strict=False):
         mine = winding == nu
         x = np.broadcast_to(place[mine, None], energies[mine].shape)
         ax.plot(x.ravel(), energies[mine].ravel(), ".", color=color, markersize=3, label=rf"$\nu = {nu}$")
     ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
-    if longer:
-        ax.set_xlabel("chain")
-    else:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.minorticks_off()
-        ax.set_xlabel("w / v")
+    _ratio_axis(ax, preview.ratio)
     ax.set_ylabel("energy (unit of the hoppings)")
     ax.set_ylim(*(np.array([-1, 1.4]) * 1.05 * np.abs(energies).max()))
-    ax.legend(fontsize=8, markerscale=2, loc="upper center", ncols=len(split.spec.windings))
-    ax, sites = axes[0, 1], np.arange(1, split.spec.sites + 1)
-    level = split.spec.sites // 2  # the first one at or above zero
-    for color, chain in zip(COLORS[2:], order[np.linspace(0, count - 1, states).round().astype(int)], strict=False):
-        where = f"chain {chain}" if longer else f"w/v = {place[chain]:.2g}"
-        label = rf"{where}, $\nu = {winding[chain]}$, E = {energies[chain, level]:.2g}"
-        ax.plot(sites, psi[chain, level] ** 2, "o-", markersize=3, linewidth=1, color=color, label=label)
-    ax.set_xticks(np.unique(np.linspace(1, len(sites), min(len(sites), 6)).round().astype(int)))
-    ax.set_xlabel("site")
-    ax.set_ylabel(r"$|\psi|^2$ of the first level $E \geq 0$")
-    ax.set_ylim(0, 1.35 * float((psi[:, level] ** 2).max()))
-    ax.legend(fontsize=7, loc="upper center")
+    ax.legend(fontsize=8, markerscale=2, loc="upper center", ncols=len(preview.windings))
+    for color, chain, density, marker in zip(COLORS[2:], preview.chosen, preview.density, preview.marker, strict=False):
+        where = f"chain {chain}" if preview.ratio is None else f"w/v = {place[chain]:.2g}"
+        label = rf"{where}, $\nu = {winding[chain]}$, E = {energies[chain, levels // 2]:.2g}"
+        for ax, values in ((axes[0, 1], density), (axes[1, 0], marker)):
+            ax.plot(np.arange(len(values)) + 1, values, "o-", markersize=3, linewidth=1, color=color, label=label)
+    for ax, values, name in ((axes[0, 1], preview.density, "site"), (axes[1, 0], preview.marker, "cell")):
+        size = values.shape[1]
+        ax.set_xticks(np.unique(np.linspace(1, size, min(size, 6)).round().astype(int)))
+        ax.set_xlabel(name)
+    axes[0, 1].set_ylabel(r"$|\psi|^2$, first level at or above the middle")
+    axes[0, 1].set_ylim(0, 1.35 * float(preview.density.max()))
+    axes[0, 1].legend(fontsize=7, loc="upper center")
+    low, high = np.percentile(preview.marker, [8, 100])  # the last cells make up for all others: some -M
+    axes[1, 0].set_ylim(min(low, 0) - 0.3, max(high, 1) + 0.3)
+    axes[1, 0].set_ylabel("local chiral marker")
+    _draw_markers(axes[1, 1], preview)
+    if preview.diagram:
+        plot_diagram(axes[0, 2], preview.diagram, preview.diagram.topological, "share of topological chains")
+        axes[1, 2].set_axis_off()
     return figure
+
+
+def _draw_markers(ax, preview):
+    """Draw one-number markers over w/v, the dipole as a share of the chain; filled where the label is not 0."""
+    place = np.arange(len(preview.marked_winding)) + 1.0 if preview.marked_ratio is None else preview.marked_ratio
+    dipole = max(1, preview.energies.shape[1] // 2 - 1)
+    words = {"edge dipole": f"edge dipole / {dipole} cells", "real-space winding": "real-space winding", "IPR": "IPR"}
+    topological = preview.marked_winding != 0
+    for (name, label), color, form in zip(words.items(), COLORS, "os^", strict=False):
+        if name in preview.markers:
+            values = preview.markers[name] / (dipole if name == "edge dipole" else 1)
+            for mine, face in ((topological, color), (~topological, "none")):
+                ax.plot(place[mine], values[mine], form, color=color, markerfacecolor=face, markersize=3)
+            ax.plot([], [], form, color=color, label=label)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.45 * (high - low))
+    ax.legend(fontsize=7, loc="upper center")
+    ax.set_ylabel("marker (filled: label not 0)")
+    _ratio_axis(ax, preview.marked_ratio)
+
+
+def _ratio_axis(ax, ratio):
+    """Make x the logarithmic axis of w/v, or the number of the chain."""
+    if ratio is None:
+        ax.set_xlabel("chain")
+        return
+    decades = np.log10(ratio.max() / ratio.min())
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1,), numticks=8))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.minorticks_off()
+    ax.set_xlabel("w / v")

@@ -6,6 +6,7 @@ import numpy as np
 
 from sshml.arguments import instance, integer
 from sshml.classifier import Run
+from sshml.dataset import Diagram, diagram
 from sshml.errors import SSHMLError
 
 LOG_RATIOS = (-np.inf, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 2, np.inf)
@@ -21,7 +22,9 @@ class Evaluation:
     (bin): counts; all three None where samples have no w/v. `confidence`, `right` (member, bin): mean of the largest
     probability and accuracy of the samples whose largest probability lies in the bin, NaN in an empty one; `said`
     (member, bin): counts. `error` (member): expected calibration error, sum_b n_b / n |right_b - confidence_b| (Guo,
-    Pleiss, Sun and Weinberger, ICML 2017). `disorder`: {name of a hopping: strength}, None for data that are no chains.
+    Pleiss, Sun and Weinberger, ICML 2017). `disorder`: {name of a hopping: largest strength}, None for data that are no
+    drawn chains. `diagram`: the `Diagram` of a file that spans strengths of disorder, and `in_diagram` (member, y, x):
+    accuracy in its bins; None for others.
     """
 
     labels: tuple
@@ -35,6 +38,8 @@ class Evaluation:
     said: np.ndarray
     error: np.ndarray
     disorder: dict | None
+    diagram: Diagram | None = None
+    in_diagram: np.ndarray | None = None
 
     @property
     def by_label(self):
@@ -56,7 +61,16 @@ class Evaluation:
             low, high = self.edges[number : number + 2]
             name = f"w/v {low:.2f} to {high:.2f}" if high < np.inf else f"w/v above {low:.2f}"
             rows.append((f"accuracy, {name}", self.by_ratio[:, number], count))
+        rows += self._diagram_rows() if self.diagram else []
         return [*rows, ("expected calibration error", self.error, total)]
+
+    def _diagram_rows(self):
+        """Return the accuracies by the strength of disorder, over all of the other axis."""
+        name, edges, accuracy, chains = self.diagram.along(self.in_diagram)
+        return [
+            (f"accuracy, {name} {low:.3g} to {high:.3g}", accuracy[:, k], chains[k])
+            for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+        ]
 
 
 def evaluate(run, split, *, bins=10, device="cpu"):
@@ -88,10 +102,24 @@ def evaluate(run, split, *, bins=10, device="cpu"):
     spec = getattr(split, "spec", None)
     has_ratio = spec is not None and not spec.is_longer
     edges, by_ratio, chains = _by_ratio(split.ratio, hits) if has_ratio else (None, None, None)
-    disorder = None if spec is None else {name: spec.disorder_of(name).high for name in spec.kinds}
+    drawn = hasattr(spec, "disorder_of")
+    disorder = {name: spec.disorder_of(name).high for name in spec.kinds} if drawn else None
+    place = diagram(split) if drawn else None
     names = tuple(spec.windings) if spec is not None and len(spec.windings) == classes else tuple(range(classes))
     return Evaluation(
-        names, hits.mean(1), confusion, edges, by_ratio, chains, confidence, right, said.astype(int), error, disorder
+        labels=names,
+        accuracy=hits.mean(1),
+        confusion=confusion,
+        edges=edges,
+        by_ratio=by_ratio,
+        chains=chains,
+        confidence=confidence,
+        right=right,
+        said=said.astype(int),
+        error=error,
+        disorder=disorder,
+        diagram=place,
+        in_diagram=None if place is None else place.mean(hits),
     )
 
 

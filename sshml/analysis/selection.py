@@ -7,7 +7,7 @@ import numpy as np
 from sshml.arguments import instance, integer
 from sshml.classifier import Run
 from sshml.compression import find_layer
-from sshml.dataset import Dataset
+from sshml.dataset import Dataset, View
 from sshml.errors import SSHMLError
 
 
@@ -38,11 +38,11 @@ class Selection:
 
     @property
     def mid_gap_share(self):
-        """Weight of each vector on the two levels beside zero energy, (member, vector); uniform is 2/N."""
+        """Weight of each vector on the two levels beside zero energy, or on the middle one, (member, vector)."""
         if self.view == "projector":
             raise SSHMLError("the view 'projector' has no level axis; mid_gap_share needs a view of the states.")
-        middle = self.vectors.shape[2] // 2
-        return self.row_share[..., middle - 1 : middle + 1].sum(-1)
+        levels = self.vectors.shape[2]
+        return self.row_share[..., (levels - 1) // 2 : levels // 2 + 1].sum(-1)
 
     @property
     def edge_share(self):
@@ -68,6 +68,8 @@ def select(run, dataset, layer=0, vectors=4, limit=4000):
     instance(dataset, "dataset", Dataset, "a Dataset, as of open_dataset(path)")
     limit = integer(limit, "limit", 1)
     view = run.training.view or "states"
+    if not View.parse(view).is_whole:
+        raise SSHMLError(f"the networks see {view!r}, not all levels and sites; select needs a view of all of them.")
     name = find_layer(run.model(), layer)
     if f"{name}.weight" not in run.weights:
         raise SSHMLError(f"layer {name!r} holds no dense weight; selection needs an uncompressed run.")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sshml.arguments import as_array, as_module, as_split, choice, integer, shown
-from sshml.dataset import check_view
+from sshml.dataset import View, check_view
 from sshml.errors import SSHMLError
 
 EXAMPLES = 4
@@ -118,8 +118,8 @@ class Stream:
             raise SSHMLError(f"a {type(split).__name__} cannot be streamed; give a split of a dataset file.")
         batch_size, workers = integer(batch_size, "batch_size", 1), integer(workers, "workers", 0, 10**4)
         seed, group_bytes = integer(seed, "seed", 0), integer(group_bytes, "group_bytes", 1)
-        check_view("states" if view is None else view)
-        self.split, self.view, self.batch_size = split, view or "states", batch_size
+        View.parse(view).shape(split.spec)
+        self.split, self.view, self.batch_size = split, str(View.parse(view)), batch_size
         self.seed, self.workers, self.context, self.epoch = seed, workers, context, 0
         self._rows = split.chunk_rows
         self._chunks = -(-len(split) // self._rows)

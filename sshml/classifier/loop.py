@@ -200,7 +200,8 @@ def _one_epoch(state, source, calls, loss, project):
     for x, labels in source.batches(state.done, generators):
         if training.flip_signs:
             flips = [torch.randint(2, x.shape[1:3], generator=g, dtype=torch.int8) for g in generators]
-            x = x * (torch.stack(flips).to(x.device) * 2 - 1)[..., None]
+            flips = torch.stack(flips) if source.shared is None else torch.stack(flips)[..., source.shared]
+            x = x * (flips.to(x.device) * 2 - 1)[..., None]
         if training.augment:
             x = augmented(x, training.augment, generators)
         with state.chance or contextlib.nullcontext(), _named_errors("in training"):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sshml.classifier.loading import EXAMPLES, Stream, resident
+from sshml.dataset import View
 from sshml.hdf5 import crc32
 
 
@@ -13,8 +14,17 @@ def source_of(train, training, device, dtype=torch.float32):
     """Return (source of batches, `TrainingSpec` as it is then) of a split or a `Stream`, see `resident` for `dtype`."""
     if isinstance(train, Stream):
         used = dataclasses.replace(training, view=train.view, batch_size=train.batch_size)
-        return Streamed(train, device, dtype or torch.float32), used
-    return Resident(*resident(train, training.view, device, dtype), training.batch_size), training
+        return Streamed(train, device, dtype or torch.float32, _shared(train.view, train.split)), used
+    found = resident(train, training.view, device, dtype)
+    return Resident(*found, training.batch_size, _shared(training.view, train)), training
+
+
+def _shared(view, split):
+    """Return which of the signs drawn for the levels seen each of them takes, None where each has its own."""
+    view, spec = View.parse(view), getattr(split, "spec", None)
+    if view.signs is None or spec is None:
+        return None
+    return torch.from_numpy(np.unique(view.groups(spec.sites), return_inverse=True)[1])
 
 
 def checksum(tensors):
@@ -28,8 +38,8 @@ def checksum(tensors):
 class Resident:
     """Batches of a split on the device: every member has its own order."""
 
-    def __init__(self, inputs, labels, batch_size):
-        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+    def __init__(self, inputs, labels, batch_size, shared=None):
+        self.inputs, self.labels, self.batch_size, self.shared = inputs, labels, batch_size, shared
         self.example, self.largest_label, self.device = inputs[:EXAMPLES], int(labels.max()), inputs.device
         self.steps = -(-len(labels) // batch_size)
 
@@ -51,8 +61,8 @@ class Resident:
 class Streamed:
     """Batches of a stream: all members see the same ones."""
 
-    def __init__(self, stream, device, dtype):
-        self.stream, self.device, self.dtype = stream, device, dtype
+    def __init__(self, stream, device, dtype, shared=None):
+        self.stream, self.device, self.dtype, self.shared = stream, device, dtype, shared
         self.example = torch.from_numpy(stream.split.inputs(stream.view, slice(EXAMPLES))).to(device, dtype)
         self.largest_label, self.steps = int(stream.split.labels.max()), len(stream)
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from sshml.arguments import choice, flag, integer, real, shown
-from sshml.dataset import check_view
+from sshml.dataset import View
 from sshml.errors import SSHMLError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -28,7 +28,8 @@ class TrainingSpec:
         weight_decay: coefficient of the L2 term, whose gradient is weight_decay x weight; of "adamw" that of the
             decoupled decay.
         view: what the network sees of a sample, passed to `split.inputs(view=...)`; None for the split's own.
-        flip_signs: multiply each level of each sample by a fresh fair sign in every epoch (views of states only).
+        flip_signs: multiply each level of each sample by a fresh fair sign in every epoch (views of states only); levels
+            that share a sign in the view share the fresh one.
         optimizer: "adam", "adamw" or "sgd".
         momentum: of "sgd", from 0 to below 1.
         nesterov: whether the momentum of "sgd" is Nesterov's.
@@ -82,14 +83,14 @@ class TrainingSpec:
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             choice(getattr(self, name), name, tuple(choices))
         if self.view is not None:
-            check_view(self.view)
+            object.__setattr__(self, "view", str(View.parse(self.view)))
         augment = (self.augment,) if isinstance(self.augment, str) else self.augment
         if not isinstance(augment, (tuple, list)) or any(
             not isinstance(name, str) or name not in AUGMENTATIONS for name in augment
         ):
             raise SSHMLError(f"augment is {shown(augment)}; choose among {', '.join(AUGMENTATIONS)}.")
         object.__setattr__(self, "augment", tuple(augment))
-        if self.flip_signs and self.view not in (None, "states"):
+        if self.flip_signs and (View.parse(self.view).kind != "states" or View.parse(self.view).signs == "none"):
             raise SSHMLError(
                 f"flip_signs has no meaning for the view {shown(self.view)}; use it with the view 'states'."
             )

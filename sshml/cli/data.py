@@ -120,8 +120,8 @@ def show(
     json: Json = False,
     force: Force = False,
 ):
-    """Show a few chains: levels, w/v, and how much of the states next to zero energy sits in the end cells."""
-    from sshml.dataset import open_dataset
+    """Show a few chains: levels, the states next to zero energy and their share in the end cells, local markers."""
+    from sshml.dataset import open_dataset, preview
     from sshml.plotting import chains_figure
 
     refuse_same(out, data)
@@ -139,7 +139,7 @@ def show(
         rows.append((chain, int(winding[chain]), *cells))
     head = ("chain", "winding number", "w/v", "smallest |E|", "share in the end cells")
     print_table(f"{data}, {split}", head, rows, json)
-    save(chains_figure(chosen, count, states), out, force)
+    save(chains_figure(preview(chosen, count, states)), out, force)
     if not json:
         print(out)
 
@@ -162,7 +162,7 @@ def _plain(value):
 @app.command()
 def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file.")], json: Json = False):
     """Describe a dataset: spec, labels, sign leakage, distance between the splits."""
-    from sshml.dataset import open_dataset, sign_leakage, split_distance
+    from sshml.dataset import diagram, one_number_baselines, open_dataset, sign_leakage, split_distance
 
     dataset = open_dataset(file)
     values = {name: getattr(dataset.spec, name) for name in dataset.spec.__dataclass_fields__}
@@ -184,4 +184,17 @@ def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="Dataset file
     except SSHMLError as error:
         leak = f"not measured: {error}"
     rows.append(("label from the signs alone", leak))
+    try:
+        for name, (accuracy, error) in one_number_baselines(dataset).items():
+            text = f"{accuracy:.4f} ± {error:.4f}"
+            cell = {"accuracy": accuracy, "error": error} if json else text
+            rows.append((f"label from one number, {name} (test)", cell))
+    except SSHMLError as error:
+        rows.append(("label from one number", f"not measured: {error}"))
+    found = diagram(dataset.train, 4)
+    if found is not None:
+        axis, edges, shares, _ = found.along(found.topological)
+        for low, high, share in zip(edges[:-1], edges[1:], shares.tolist(), strict=True):
+            name = f"share of topological chains, {axis} {low:.3g} to {high:.3g}, train"
+            rows.append((name, share if json else f"{share:.4f}"))
     print_table(str(file), ("quantity", "value"), rows, json)

@@ -235,12 +235,12 @@ def _example_of(run):
     """Return one sample of the size of the chains that a run was trained on."""
     import numpy as np
 
-    from sshml.dataset import spec_from_json
+    from sshml.dataset import View, spec_from_json
 
     if run.data is None:
         raise SSHMLError("the run does not say what it was trained on; give inputs with --data.")
-    sites = spec_from_json(run.data).sites
-    return np.random.default_rng(0).standard_normal((1, sites, sites))
+    shape = View.parse(run.training.view).shape(spec_from_json(run.data))
+    return np.random.default_rng(0).standard_normal((1, *shape))
 
 
 def _write_model(small, out, known, force):

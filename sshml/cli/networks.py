@@ -16,7 +16,10 @@ def train(
     context: typer.Context,
     data: DataFile,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run file to make.")],
-    view: Annotated[str, typer.Option(help="What the network sees: states, abs, density or projector.")] = "states",
+    view: Annotated[
+        str,
+        typer.Option(help="What the network sees: states, abs, density or projector; or parts, states/levels=6,9."),
+    ] = "states",
     hidden: Annotated[str, typer.Option(help="Hidden widths, comma-separated.")] = "128,64",
     activation: Annotated[str, typer.Option(help="relu, tanh or sigmoid.")] = "relu",
     seeds: Annotated[int, typer.Option(help="Networks trained at once, seeds 0, 1, ...")] = 16,
@@ -44,11 +47,12 @@ def train(
 ):
     """Train an ensemble of perceptrons on a dataset; print the test accuracy."""
     import functools
+    import math
 
     import numpy as np
 
     from sshml.classifier import MLP, Stream, TrainingSpec, fit, save_run
-    from sshml.dataset import open_dataset
+    from sshml.dataset import View, open_dataset
     from sshml.files import refuse_existing
     from sshml.plotting import learning_curves
     from sshml.statistics import spread
@@ -59,7 +63,7 @@ def train(
         refuse_same(plot, data, checkpoint)
         refuse_figure(plot, force)
     dataset = open_dataset(data)
-    widths = (dataset.spec.sites**2, *widths_of(hidden), len(dataset.spec.windings))
+    widths = (math.prod(View.parse(view).shape(dataset.spec)), *widths_of(hidden), len(dataset.spec.windings))
     network = functools.partial(MLP, widths, activation)
     fields = set(TrainingSpec.__dataclass_fields__) & set(context.params)
     training = TrainingSpec(**{name: context.params[name] for name in fields})

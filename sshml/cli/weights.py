@@ -94,10 +94,11 @@ def select(
     ratio = dataset.test.ratio
     with waiting("singular vectors"):
         found = measure(trained, dataset, layer_of(layer), vectors=1)
-    uniform = f"uniform {2 / dataset.spec.sites:.3f}"
+    sites = dataset.spec.sites
+    uniform, of_middle = f"uniform {2 / sites:.3f}", f"uniform {(2 - sites % 2) / sites:.3f}"
     rows = [("share of |v1|² on the edge sites", Spread.over(found.edge_share[:, 0]), uniform)]
     if found.view != "projector":
-        rows.insert(0, ("share of |v1|² on the mid-gap levels", Spread.over(found.mid_gap_share[:, 0]), uniform))
+        rows.insert(0, ("share of |v1|² on the mid-gap levels", Spread.over(found.mid_gap_share[:, 0]), of_middle))
     rows.append(("overlap of v1 with the first principal component", Spread.over(found.overlap[:, 0]), ""))
     for number, name in enumerate(linear_layers(trained.model())):
         for when, weights in (("initial", trained.initial), ("trained", trained.weights)):

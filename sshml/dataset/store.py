@@ -13,10 +13,9 @@ from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
 from sshml.dataset.shards import refuse_others, sources
 from sshml.dataset.spec import DatasetSpec, GivenSpec, spec_from_json
+from sshml.dataset.views import View
 from sshml.errors import SSHMLError
 from sshml.hdf5 import crc32, open_hdf5, read_attribute, refuse_foreign
-
-VIEWS = ("states", "abs", "density", "projector")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,8 +137,9 @@ class Split:
         """Return what a network sees of the samples.
 
         Args:
-            view: "states" psi in the file's gauge, "abs" |psi|, "density" |psi|^2, each (sample, level, site), or
-                "projector" on the negative levels, sum_{E<0} |psi><psi|, (sample, site, site).
+            view: a `View` or the text of one: "states" psi in the file's gauge, "abs" |psi|, "density" |psi|^2, each
+                (sample, level, site), or "projector" on the lower half of the levels, sum |psi><psi|, (sample, site,
+                site); "states/levels=6,9/signs=pairs", "projector/sites=4-11".
             index: as in `read`.
             file: the open HDF5 file, where it is kept open by the caller.
 
@@ -147,28 +147,13 @@ class Split:
             float32 array.
 
         Raises:
-            SSHMLError: the view is unknown.
+            SSHMLError: the view is unknown, or shows levels or sites that there are not.
         """
-        check_view(view)
-        return apply_view(self.read("states", index, file), view)
-
-
-def check_view(view):
-    """Raise where `view` is not one of VIEWS."""
-    choice(view, "view", VIEWS)
-
-
-def apply_view(states, view):
-    """Return the view of states (sample, level, site); see `Split.inputs`."""
-    check_view(view)
-    if view == "abs":
-        return np.abs(states)
-    if view == "density":
-        return states**2
-    if view == "projector":
-        negative = states[..., : states.shape[-1] // 2, :]
-        return np.swapaxes(negative, -1, -2) @ negative  # b site [level], b [level] site
-    return states
+        view, states = View.parse(view), self.read("states", index, file)
+        one = states.ndim == 2
+        numbers = np.atleast_1d(np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)])
+        found = view.of(states[None] if one else states, self.spec, SPLITS.index(self.name), numbers)
+        return found[0] if one else found
 
 
 def rows_of(index, size):
