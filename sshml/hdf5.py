@@ -38,8 +38,7 @@ def open_hdf5(path, file_format, version, sealed=False, sealed_since=None):
             raise SSHMLError(f"{path} is {what}; expected a {file_format} file.")
         if not isinstance(number, (int, np.integer)) or not 1 <= number <= version:
             raise SSHMLError(
-                f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade"
-                " sshml."
+                f"{path} has {file_format} version {number}; this release reads versions 1 to {version}: upgrade sshml."
             )
         if sealed_since is not None and number >= sealed_since and not has_seal:
             raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")

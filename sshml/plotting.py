@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from sshml.arguments import as_array, having, integer, real
+from sshml.arguments import as_array, having, real
 from sshml.errors import SSHMLError
 from sshml.statistics import band, mean_std
 
@@ -148,7 +148,12 @@ def plot_diagram(ax, diagram, values, what):
     if len(words) == 2:
         least = 0 if what.startswith("share") else min(0.5, np.nanmin(values, initial=0.5))
         image = ax.pcolormesh(
-            *diagram.edges, values.mean(0), cmap="Blues" if least == 0 else "viridis", vmin=least, vmax=1, rasterized=True
+            *diagram.edges,
+            values.mean(0),
+            cmap="Blues" if least == 0 else "viridis",
+            vmin=least,
+            vmax=1,
+            rasterized=True,
         )
         ax.set_ylabel(words[1])
         ax.set_facecolor("0.8")  # bins without chains

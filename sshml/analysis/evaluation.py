@@ -1,6 +1,7 @@
 """How good an ensemble is, and where: by label, by w/v, by confidence."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class Evaluation:
         name, edges, accuracy, chains = self.diagram.along(self.in_diagram)
         return [
             (f"accuracy, {name} {low:.3g} to {high:.3g}", accuracy[:, k], chains[k])
-            for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+            for k, (low, high) in enumerate(itertools.pairwise(edges))
         ]
 
 

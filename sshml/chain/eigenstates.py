@@ -1,8 +1,9 @@
 """All levels of a batch of SSH chains.
 
-Without on-site energies from the singular value decomposition of h: h y = sigma x gives the levels -sigma and +sigma with
-states (x, -y)/sqrt(2) and (x, +y)/sqrt(2). The two mid-gap states of a topological chain are thus the chiral partners,
-however small their splitting. Staggered on-site energies turn each such pair among itself; any others need H as it is.
+Without on-site energies from the singular value decomposition of h: h y = sigma x gives the levels -sigma and +sigma
+with states (x, -y)/sqrt(2) and (x, +y)/sqrt(2). The two mid-gap states of a topological chain are thus the chiral
+partners, however small their splitting. Staggered on-site energies turn each such pair among itself; any others need H
+as it is.
 
 Several solvers stand behind one function: the closed form for clean open chains, bidiagonal and tridiagonal kernels for
 disordered open ones, and batched LAPACK for everything else, and for every chain that a kernel cannot certify.
@@ -30,8 +31,8 @@ KERNEL_BATCH = 64
 def eigenstates(v, w, boundary="open", *, j3=None, j4=None, onsite=None, dtype=np.float64, solver="auto"):
     """Return all energies and states of each chain.
 
-    H psi = E psi through h = X diag(sigma) Y^T: E = -+sigma, psi = (x on A, -+y on B)/sqrt(2). An open chain that ends in
-    half a cell, `w` as long as `v`, has one level more: E = 0, psi = x on A with x_{m+1} = -x_m v_m/w_m.
+    H psi = E psi through h = X diag(sigma) Y^T: E = -+sigma, psi = (x on A, -+y on B)/sqrt(2). An open chain that ends
+    in half a cell, `w` as long as `v`, has one level more: E = 0, psi = x on A with x_{m+1} = -x_m v_m/w_m.
 
     Three rules make the result a function of the hoppings alone, up to the sign of each state (see `fix_gauge`):
 

@@ -5,8 +5,8 @@ H = sum_m v_m |A_m><B_m| + sum_m w_m |B_m><A_{m+1}| + h.c., sites ordered A1 B1 
 With the sublattices grouped, chiral symmetry makes it block off-diagonal, H = [[0, h], [h^T, 0]].
 Longer-range hoppings that keep chiral symmetry: j3 joins A_m and B_{m+1}, j4 joins B_m and A_{m+2}
 (Perez-Gonzalez et al., Phys. Rev. B 99, 035146 (2019), name such bonds by their length).
-On-site energies stand on the diagonal and break chiral symmetry; the staggered ones of Rice and Mele, +m on A and -m on B,
-keep h^T h as it is. An open chain may end in half a cell, the site A_{M+1}: w is then as long as v.
+On-site energies stand on the diagonal and break chiral symmetry; the staggered ones of Rice and Mele, +m on A and -m on
+B, keep h^T h as it is. An open chain may end in half a cell, the site A_{M+1}: w is then as long as v.
 """
 
 import numpy as np
@@ -166,10 +166,7 @@ def block(v, w, boundary="open", j3=None, j4=None):
 def hamiltonian(v, w, boundary="open", j3=None, j4=None, onsite=None):
     """Return the full Hamiltonian of each chain, sites ordered A1 B1 A2 B2 ...
 
-    Args and errors as in `block`, and
-
-    Args:
-        onsite: energies of the sites, shape (..., N), a number, or None for 0.
+    Args and errors as in `block`; `onsite`: energies of the sites, shape (..., N), a number, or None for 0.
 
     Returns:
         Real symmetric float64 array, shape (..., site, site).

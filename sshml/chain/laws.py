@@ -1,7 +1,8 @@
 """Laws of disorder: how a hopping varies from bond to bond, and the exact mean of ln|x| of an infinite chain.
 
-The one place where a law is added: an entry of LAWS with a function that makes the bonds from uniform random numbers, and
-one with its mean of ln|x|, from which the phase of the infinite chain follows: nu = 1 where that of w exceeds that of v.
+The one place where a law is added: an entry of LAWS with a function that makes the bonds from uniform random numbers,
+and one with its mean of ln|x|, from which the phase of the infinite chain follows: nu = 1 where that of w exceeds that
+of v.
 """
 
 import dataclasses
@@ -142,8 +143,8 @@ def mean_log(law, clean, strength, **parameters):
     """Return the mean of ln|x| over the bonds of an infinite chain.
 
     Its difference for w and v is the inverse localisation length at zero energy, and its sign the phase
-    (Mondragon-Shem et al., PRL 113, 046802 (2014)). Uniform: [F(x + W/2) - F(x - W/2)]/W with F(x) = x ln|x| - x. Normal
-    with x = 0: ln W - (gamma + ln 2)/2, so that of two such hoppings the wider wins (Mondal and Agarwala, arXiv
+    (Mondragon-Shem et al., PRL 113, 046802 (2014)). Uniform: [F(x + W/2) - F(x - W/2)]/W with F(x) = x ln|x| - x.
+    Normal with x = 0: ln W - (gamma + ln 2)/2, so that of two such hoppings the wider wins (Mondal and Agarwala, arXiv
     2506.19913). Quasi-periodic, for irrational beta: Jensen's formula (as Niu, Liu and Xu, arXiv 2605.00543).
 
     Args:
@@ -181,5 +182,7 @@ def check_power(power):
     """Return the power of the quasi-periodic law as an int from 1 to 20, or raise."""
     found = real(power, "power", 1, 20)
     if found != int(found):
-        raise SSHMLError(f"power is {found:g}; expected a whole number from 1 to 20, as negative cosines have no other.")
+        raise SSHMLError(
+            f"power is {found:g}; expected a whole number from 1 to 20, as negative cosines have no other."
+        )
     return int(found)

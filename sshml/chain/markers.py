@@ -69,9 +69,10 @@ def local_chiral_marker(states, boundary="open"):
     """Return (Q_BA [X, Q_AB])_mm of each cell m, the winding number density of the flattened Hamiltonian.
 
     Q = sum_{n above} |psi_n><psi_n| - sum_{n below} over the upper and the lower half of the levels (without the middle
-    one of a chain that ends in half a cell), X the number of the cell: sum_a (a - m) Q_{A_a B_m}^2. In the bulk of a long
-    chain it is the winding number (Mondragon-Shem et al., PRL 113, 046802 (2014); Bianco and Resta, PRB 84, 241106 (2011)
-    for local markers); over all cells of an open chain of whole cells it sums to 0, as the last cells make up for it.
+    one of a chain that ends in half a cell), X the number of the cell: sum_a (a - m) Q_{A_a B_m}^2. In the bulk of a
+    long chain it is the winding number (Mondragon-Shem et al., PRL 113, 046802 (2014); Bianco and Resta, PRB 84, 241106
+    (2011) for local markers); over all cells of an open chain of whole cells it sums to 0, as the last cells make up
+    for it.
 
     Args:
         states: all levels, ascending, shape (..., level, site).

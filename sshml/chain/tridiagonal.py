@@ -185,9 +185,11 @@ def _bracket(ends, grid, place, widths, level, at):
 
 @njit(**JIT)
 def _choose(ends, x, widths, level, root, found):
-    """Choose the next lambda of each bracket: its middle until it holds one level, then where the chord of the
-    determinant vanishes, moved a little towards the middle and kept near it, so that both ends close in. Say which
-    levels are found: where the determinant is straight to rounding, at the root of the chord.
+    """Choose the next lambda of each bracket, and say which levels are found.
+
+    The middle of the bracket until it holds one level; then where the chord of the determinant vanishes, moved a little
+    towards the middle and kept near it, so that both ends close in. Found is a level where the determinant is straight
+    to rounding, at the root of the chord.
 
     Interpolate, truncate, project (Oliveira and Takahashi, ACM Trans. Math. Softw. 47, 5 (2020)): as fast as the secant
     rule, and never more than SPARE steps slower than bisection.
@@ -287,9 +289,7 @@ def _factorise(work, lane, sites):
 
 @njit(**JIT)
 def _vector(work, lane, sites):
-    """Solve from the twist outwards, 1 there; NORM makes it of unit norm and positive at its first site, also where that
-    underflows.
-    """
+    """Solve from the twist outwards, 1 there; NORM makes it of unit norm and its first site, be it lost, positive."""
     for at in range(LANES):
         lane[NORM, at] = lane[FIRST, at] = work[sites - 1, VECTOR, at] = 1.0
     for i in range(sites - 2, -1, -1):

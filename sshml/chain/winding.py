@@ -41,7 +41,8 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
     """Return the winding number of each chain.
 
     Nearest-neighbour chains: nu = 1 if mean ln|w_m| > mean ln|v_m| else 0: the winding of det h under a twisted
-    boundary (Mondragon-Shem et al. 2014); for a clean chain |w| > |v| (Asboth et al. 2016, ch. 1). It is a number of the
+    boundary (Mondragon-Shem et al. 2014); for a clean chain |w| > |v| (Asboth et al. 2016, ch. 1). It is a number of
+    the
     infinite chain with these hoppings: that of an open chain with half a cell at its end, which has a zero mode in both
     phases, is the same.
 

@@ -28,8 +28,8 @@ class TrainingSpec:
         weight_decay: coefficient of the L2 term, whose gradient is weight_decay x weight; of "adamw" that of the
             decoupled decay.
         view: what the network sees of a sample, passed to `split.inputs(view=...)`; None for the split's own.
-        flip_signs: multiply each level of each sample by a fresh fair sign in every epoch (views of states only); levels
-            that share a sign in the view share the fresh one.
+        flip_signs: multiply each level of each sample by a fresh fair sign in every epoch (views of states only);
+            levels that share a sign in the view share the fresh one.
         optimizer: "adam", "adamw" or "sgd".
         momentum: of "sgd", from 0 to below 1.
         nesterov: whether the momentum of "sgd" is Nesterov's.

@@ -40,8 +40,12 @@ def generate(
     probability: Annotated[str | None, typer.Option(help="Of x + W/2 in the binary law; 0.5 if not given.")] = None,
     beta: Annotated[str | None, typer.Option(help="Wavenumber of the quasi-periodic law; golden if not given.")] = None,
     power: Annotated[int, typer.Option(help="Power of the cosine of the quasi-periodic law.")] = 1,
-    correlated: Annotated[bool, typer.Option("--correlated", help="One random number for all bonds of a cell.")] = False,
-    half_cell: Annotated[bool, typer.Option("--half-cell", help="End open chains in half a cell, 2 M + 1 sites.")] = False,
+    correlated: Annotated[
+        bool, typer.Option("--correlated", help="One random number for all bonds of a cell.")
+    ] = False,
+    half_cell: Annotated[
+        bool, typer.Option("--half-cell", help="End open chains in half a cell, 2 M + 1 sites.")
+    ] = False,
     hoppings: Annotated[
         Path | None,
         typer.Option(help="File of hoppings instead: .npz or .h5 with v and w, .csv with v_1 ... w_1 ..."),

@@ -10,9 +10,9 @@ from sshml.errors import SSHMLError
 def markers(states, energies, boundary="open"):
     """Return one-number markers of chains, {name: float64 array (sample)}.
 
-    "gap": the smallest |E| of the pair next to the middle, half of its splitting with on-site energies; "site 1": weight
-    of the lowest level at or above the middle on the first site; "IPR": its inverse participation ratio; "edge dipole"
-    (not with half a cell at the end); "real-space winding", see `sshml.chain`.
+    "gap": half the splitting of the pair of levels next to the middle; "site 1": weight of the lowest level at or above
+    the middle on the first site; "IPR": its inverse participation ratio; "edge dipole" (not with half a cell at the
+    end); "real-space winding", see `sshml.chain`.
 
     Args:
         states: all levels, shape (sample, level, site).

@@ -19,8 +19,8 @@ class Diagram:
     """Chains of a split binned by two of the numbers that they were drawn from, or by one.
 
     `names` (x, y), y None where one alone varies; `edges` of the bins of x and of y; `place` (sample): the bin of each
-    chain, row-major; `chains` (y, x): how many; `topological` (y, x): share of those with a winding number other than 0,
-    NaN in an empty bin.
+    chain, row-major; `chains` (y, x): how many; `topological` (y, x): share of those with a winding number other than
+    0, NaN in an empty bin.
     """
 
     names: tuple
@@ -46,7 +46,6 @@ class Diagram:
             raise SSHMLError(f"values have shape {values.shape}; expected (..., {len(self.place)}), one per chain.")
         return _means(values, self.place, self.chains)
 
-
     def along(self, means):
         """Return (name, edges, means (..., bin), chains (bin)) over y, or over x where y is None, of means in bins."""
         axis = 1 if self.names[1] else 0
@@ -58,8 +57,8 @@ class Diagram:
 def diagram(split, bins=BINS):
     """Return the `Diagram` of a split whose file spans strengths of disorder or parameters, None for others.
 
-    x is the first clean hopping that varies, y the first strength (or other parameter) that does; where no clean hopping
-    varies, x is the first parameter and y the second, if there is one.
+    x is the first clean hopping that varies, y the first strength (or other parameter) that does; where no clean
+    hopping varies, x is the first parameter and y the second, if there is one.
 
     Args:
         split: a `Split` of a dataset file.

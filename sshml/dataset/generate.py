@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sshml import jobs
 from sshml.arguments import as_path, flag, function, instance, integer
-from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import Layout
+from sshml.dataset.ranges import SPLITS
 from sshml.dataset.shards import Shard, is_complete, is_own, shards, write_samples, write_virtual
 from sshml.dataset.spec import MOST
 from sshml.errors import SSHMLError

@@ -46,15 +46,17 @@ def from_hoppings(
 ):
     """Make a dataset of chains with given hoppings: states, labels and signs as `generate` makes them.
 
-    The rows go into the splits in their order: the first `train` of them, the next `valid`, the last `test`. Shuffle rows
-    that are sorted, by a strength of disorder say. `check` proves the file from its hoppings.
+    The rows go into the splits in their order: the first `train` of them, the next `valid`, the last `test`. Shuffle
+    rows that are sorted, by a strength of disorder say. `check` proves the file from its hoppings.
 
     Args:
-        v: intracell hoppings, shape (chain, M); or, with `w` None, an iterator over batches, each (v, w) or a dictionary
-            of arrays by the names of the arguments.
+        v: intracell hoppings, shape (chain, M); or, with `w` None, an iterator over batches, each (v, w) or a
+            dictionary of arrays by the names of the arguments.
         w: intercell hoppings, shape (chain, M - 1) open, (chain, M) periodic or with half a cell at the end.
         path: the HDF5 file to make.
-        train, valid, test: chains of each split; their sum is the number of rows.
+        train: chains of the training split; the three sum to the number of rows.
+        valid: chains of the validation split.
+        test: chains of the test split.
         boundary: "open" or "periodic".
         j3: longer-range hoppings A_m-B_{m+1}, shapes as in `sshml.chain.as_longer`.
         j4: the same for the bonds B_m-A_{m+2}.
@@ -146,7 +148,9 @@ class _Rows:
             if part is None:
                 found = self.taken + sum(len(part["v"]) for part in self.kept)
                 raise SSHMLError(f"{found} chains were given; train + valid + test = {self.total}: make them equal.")
-            if self.kept and {n: x.shape[1] for n, x in part.items()} != {n: x.shape[1] for n, x in self.kept[0].items()}:
+            if self.kept and {n: x.shape[1] for n, x in part.items()} != {
+                n: x.shape[1] for n, x in self.kept[0].items()
+            }:
                 raise SSHMLError("a batch of hoppings has other bonds, or other kinds of them, than the one before.")
             self.kept.append(part)
 
@@ -173,7 +177,7 @@ def _batches(given, boundary):
     others = [name for name, x in given.items() if x is not None]
     if others or isinstance(source, (str, bytes, Path, dict)) or not hasattr(source, "__iter__"):
         raise SSHMLError(
-            f"w is None and v is {shown(source)}; give v and w as arrays, or as v an iterator over batches and no others."
+            f"w is None and v is {shown(source)}; give v and w as arrays, or as v alone an iterator over batches."
         )
     for batch in source:
         if not isinstance(batch, dict):
@@ -259,7 +263,9 @@ def _read_csv(path):
         kind, _, number = name.rpartition("_")
         if kind in KINDS and number.isdigit():
             places.setdefault(kind, {})[int(number)] = place
-        elif name not in LABELS and not name.startswith(("clean_", "disorder_")) and name not in ("beta", "probability"):
+        elif (
+            name not in LABELS and not name.startswith(("clean_", "disorder_")) and name not in ("beta", "probability")
+        ):
             raise SSHMLError(f"{path}: column {name!r:.40} is no hopping; expected v_1 ... w_1 ...")
     _refuse_names(path, places, "column")
     for kind, found in places.items():

@@ -73,8 +73,8 @@ class Layout:
 
 LACKS = (
     "/SPLIT/states and /SPLIT/energies of every split: sshml makes them when it reads the file. In other programs:"
-    " eigenvectors and eigenvalues of the chains' Hamiltonians, up to the sign of each state, or `sshml generate` the file"
-    " again from the spec without --recipe."
+    " eigenvectors and eigenvalues of the chains' Hamiltonians, up to the sign of each state, or `sshml generate` the"
+    " file again from the spec without --recipe."
 )
 """What a recipe file says of itself to other readers."""
 

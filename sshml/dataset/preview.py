@@ -18,9 +18,9 @@ class Preview:
     """The first chains of a split, and some of them over w/v.
 
     `windings`: possible labels; `winding`, `energies` (chain, level), `ratio` (chain): w/v, None with longer range.
-    `chosen`: some chains; `density` (chosen, site): |psi|^2 of the first level at or above the middle; `marker` (chosen,
-    cell): the local chiral marker. `markers` {name: (marked chain)} with `marked_ratio`, `marked_winding`, of more chains.
-    `diagram`: the `Diagram` of the split where it spans one.
+    `chosen`: some chains; `density` (chosen, site): |psi|^2 of the first level at or above the middle; `marker`
+    (chosen, cell): the local chiral marker. `markers` {name: (marked chain)} with `marked_ratio`, `marked_winding`, of
+    more chains. `diagram`: the `Diagram` of the split where it spans one.
     """
 
     windings: tuple

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from sshml.dataset.draw import labelled, samples
-from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import FORMAT_VERSION, Layout, Writer, say_labels
+from sshml.dataset.ranges import SPLITS
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file

@@ -26,6 +26,10 @@ MOST = 2**48
 """Cells and samples, at most."""
 
 
+UNIT, NONE = Range(0.0, 1.0), Range(0.0)
+"""Default of the hoppings v and w, and of the strengths of disorder."""
+
+
 class _Chains:
     """What follows from `cells`, `boundary`, `half_cell` and `kinds`."""
 
@@ -78,10 +82,10 @@ class DatasetSpec(_Chains):
 
     The law of the disorder: "uniform" x_m = x + W r_m with r uniform on [-1/2, 1/2), as in the literature; "normal"
     x_m = x + W r_m with r standard normal; "multiplicative" x_m = x (1 + W r_m) with r uniform; "binary" x_m = x + W/2
-    or x - W/2; "quasiperiodic" x_m = x + W cos(2 pi (beta m) + phi)^power with a random phase for each chain and kind of
-    hopping (`sshml.chain.LAWS`). The numbers r of a sample do not depend on the strengths, so that specs that differ
-    in them hold the same chains, more or less disordered. Every strength, and every parameter of a law, may be a range or
-    a grid, drawn for each chain and stored with it, so that one file spans a phase diagram.
+    or x - W/2; "quasiperiodic" x_m = x + W cos(2 pi (beta m) + phi)^power with a random phase for each chain and kind
+    of hopping (`sshml.chain.LAWS`). The numbers r of a sample do not depend on the strengths, so that specs that differ
+    in them hold the same chains, more or less disordered. Every strength, and every parameter of a law, may be a range
+    or a grid, drawn for each chain and stored with it, so that one file spans a phase diagram.
 
     Args:
         cells: number M of cells; a chain has N = 2 M sites.
@@ -115,10 +119,10 @@ class DatasetSpec(_Chains):
     """
 
     cells: int
-    v: Range = Range(0.0, 1.0)
-    w: Range = Range(0.0, 1.0)
-    disorder_v: Range = Range(0.0)
-    disorder_w: Range = Range(0.0)
+    v: Range = UNIT
+    w: Range = UNIT
+    disorder_v: Range = NONE
+    disorder_w: Range = NONE
     boundary: str = "open"
     gauge: str = "random"
     train: int = 16000
@@ -127,11 +131,11 @@ class DatasetSpec(_Chains):
     seed: int = 0
     j3: Range | None = None
     j4: Range | None = None
-    disorder_j3: Range = Range(0.0)
-    disorder_j4: Range = Range(0.0)
+    disorder_j3: Range = NONE
+    disorder_j4: Range = NONE
     law: str = "uniform"
     onsite: Range | None = None
-    disorder_onsite: Range = Range(0.0)
+    disorder_onsite: Range = NONE
     probability: Range | None = None
     beta: Range | None = None
     power: int = 1
@@ -161,7 +165,7 @@ class DatasetSpec(_Chains):
     def kinds(self):
         """Names of what the chains have: hoppings, and "onsite" where there are on-site energies."""
         longer = HOPPINGS[2:] if self.j3 is not None or self.j4 is not None else ()
-        onsite = ("onsite",) if self.onsite is not None or self.disorder_onsite != Range(0.0) else ()
+        onsite = ("onsite",) if self.onsite is not None or self.disorder_onsite != NONE else ()
         return (*HOPPINGS[:2], *longer, *onsite)
 
     @property
@@ -175,7 +179,9 @@ class DatasetSpec(_Chains):
         law = LAWS[self.law].parameters
         found = {f"disorder_{kind}": self.disorder_of(kind) for kind in self.kinds}
         found |= {"onsite": self.onsite or Range(0.0)} if self.has_onsite else {}
-        return found | {name: getattr(self, name) or Range(law[name]) for name in ("probability", "beta") if name in law}
+        return found | {
+            name: getattr(self, name) or Range(law[name]) for name in ("probability", "beta") if name in law
+        }
 
     @property
     def stored(self):

@@ -9,8 +9,8 @@ import numpy as np
 
 from sshml.arguments import as_array, as_path, choice, instance, integer, sequence, shown
 from sshml.dataset.draw import parameters, solved
-from sshml.dataset.ranges import SPLITS
 from sshml.dataset.layout import CHUNKS, FORMAT, FORMAT_VERSION, MADE, Layout
+from sshml.dataset.ranges import SPLITS
 from sshml.dataset.shards import refuse_others, sources
 from sshml.dataset.spec import DatasetSpec, GivenSpec, spec_from_json
 from sshml.dataset.views import View
@@ -56,8 +56,8 @@ class Split:
 
         Args:
             array: "states", "energies", "v", "w", "winding", "log_margin" (not with longer range), "j3", "j4" (only
-                with), "onsite", and the names of `spec.stored`; or a tuple of these, for a list of arrays. States and energies of a recipe file are made here,
-                once for both, with the bytes of a full file.
+                with), "onsite", and the names of `spec.stored`; or a tuple of these, for a list of arrays. States and
+                energies of a recipe file are made here, once for both, with the bytes of a full file.
             index: rows to read: a number, a slice, a mask, or numbers in any order.
             file: the open HDF5 file, where it is kept open by the caller.
 
@@ -204,6 +204,43 @@ class Dataset:
     def splits(self):
         """The three splits by name."""
         return {name: Split(self.path, name, self.spec) for name in SPLITS}
+
+    def to_xarray(self, arrays=None):
+        """Return an `xarray.Dataset` of the chains of all splits, in memory.
+
+        Dimension `sample` with the coordinates split and number (in the split); level, site (A1, B1, ...), and for each
+        kind of hopping a dimension of its bonds. Attributes: spec (JSON), created_by, and what the label is.
+
+        Args:
+            arrays: names of the arrays to take, as "states" or "winding"; all if None.
+
+        Raises:
+            SSHMLError: xarray is not installed, or no such array.
+        """
+        try:
+            import xarray
+        except ImportError:
+            raise SSHMLError("to_xarray needs xarray; install it with: pip install 'sshml[xarray]'.") from None
+        known = tuple(Layout(self.spec).arrays)
+        names = known if arrays is None else tuple(sequence(arrays, "arrays"))
+        for name in names:
+            choice(name, "array", known)
+        found = {name: [] for name in names}
+        for split in self.splits.values():
+            for name, part in zip(names, split.read(names), strict=True):
+                found[name].append(part)
+        axes = {"states": ("level", "site"), "energies": ("level",), "onsite": ("site",)}
+        axes |= {name: (f"bond_{name}",) for name in self.spec.hoppings}
+        sizes = [len(split) for split in self.splits.values()]
+        coordinates = {
+            "split": ("sample", np.repeat(SPLITS, sizes)),
+            "number": ("sample", np.concatenate([np.arange(size) for size in sizes])),
+            "site": [f"{'AB'[i % 2]}{i // 2 + 1}" for i in range(self.spec.sites)],
+        }
+        data = {name: (("sample", *axes.get(name, ())), np.concatenate(parts)) for name, parts in found.items()}
+        label = "winding number of the hoppings alone" if self.spec.has_onsite else "winding number of the chain"
+        attributes = {"spec": self.spec.to_json(), "created_by": self.created_by, "winding": label}
+        return xarray.Dataset(data, coordinates, attributes)
 
     @property
     def files(self):

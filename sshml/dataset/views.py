@@ -22,18 +22,19 @@ SIGN_STREAM = 2**32 + 1
 class View:
     """What a network sees of chains, as an object or as a text like "states/levels=6,9/signs=pairs".
 
-    Kinds: "states" psi, "abs" |psi|, "density" |psi|^2, each (level, site); "projector" on the lower half of the levels,
-    P_ij = sum_n psi_n(i) psi_n(j), (site, site): the correlation matrix <c_i^+ c_j> at half filling (of a chain that ends
-    in half a cell with its middle level empty). Levels count from 0 at the lowest, sites from 0 at A1; a text may hold
-    ranges, levels=5-10.
+    Kinds: "states" psi, "abs" |psi|, "density" |psi|^2, each (level, site); "projector" on the lower half of the
+    levels, P_ij = sum_n psi_n(i) psi_n(j), (site, site): the correlation matrix <c_i^+ c_j> at half filling (of a chain
+    that ends in half a cell with its middle level empty). Levels count from 0 at the lowest, sites from 0 at A1; a text
+    may hold ranges, levels=5-10.
 
     Args:
         kind: one of VIEWS.
         levels: the levels that are seen, in order; all if None. Not of the projector.
         sites: the sites that are seen, both axes of the projector; all if None.
-        signs: which levels share a random sign, of the view "states": the file's own gauge if None; "none" for the gauge
-            "fixed"; "chain" for one sign for all; "pairs" for one for each pair n and N - 1 - n; a number for so many
-            groups of neighbouring levels, as even as can be. The signs depend on the seed of the dataset and the sample.
+        signs: which levels share a random sign, of the view "states": the file's own gauge if None; "none" for the
+            gauge "fixed"; "chain" for one sign for all; "pairs" for one for each pair n and N - 1 - n; a number for so
+            many groups of neighbouring levels, as even as can be. The signs depend on the seed of the dataset and the
+            sample.
 
     Raises:
         SSHMLError: an unknown kind, numbers below 0 or twice, or what the kind does not have.
@@ -85,13 +86,15 @@ class View:
             name, equals, text = part.partition("=")
             if name not in ("levels", "sites", "signs") or not equals or name in fields:
                 raise SSHMLError(
-                    f"view {shown(view)} is not understood at {shown(part)}; write levels=6,9, sites=4-11 or signs=pairs."
+                    f"view {shown(view)} is not understood at {shown(part)}; write levels=6,9, sites=4-11, signs=pairs."
                 )
             fields[name] = _numbers(view, text) if name != "signs" else int(text) if text.isdecimal() else text
         return cls(kind, **fields)
 
     def __str__(self):
-        parts = [f"{name}={_text(getattr(self, name))}" for name in ("levels", "sites") if getattr(self, name) is not None]
+        parts = [
+            f"{name}={_text(getattr(self, name))}" for name in ("levels", "sites") if getattr(self, name) is not None
+        ]
         parts += [f"signs={self.signs}"] if self.signs is not None else []
         return "/".join([self.kind, *parts])
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from sshml.chain import log_margin, uniforms
+from sshml.chain import log_margin, mean_log, uniforms
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule
 from sshml.plotting import new_figure, plot_band, plot_phases
@@ -37,27 +37,10 @@ class Settings:
             raise SSHMLError("a phase diagram needs 2 points, 2 chains and 2 seeds or more.")
 
 
-def mean_log(centre, width):
-    """Return the mean of ln|x| for x uniform around `centre` with the full `width`.
-
-    L(a, W) = [F(a + W/2) - F(a - W/2)]/W, F(x) = x ln|x| - x; ln|a| for W = 0.
-
-    >>> round(float(mean_log(0.0, 2.0)), 6)
-    -1.0
-    """
-    centre, width = np.broadcast_arrays(np.asarray(centre, float), np.asarray(width, float))
-
-    def antiderivative(x):
-        return np.where(x == 0, 0.0, x * np.log(np.where(x == 0, 1.0, np.abs(x))) - x)
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        smooth = (antiderivative(centre + width / 2) - antiderivative(centre - width / 2)) / width
-        return np.where(width > 1e-6 * np.abs(centre), smooth, np.log(np.abs(centre)))
-
-
 def exact_margin(v, strength, ratio, w=1.0):
     """Return mean ln|w| - mean ln|v| of the infinite chain with W_v = strength, W_w = ratio * strength."""
-    return mean_log(w, ratio * np.asarray(strength, float)) - mean_log(v, strength)
+    strength = np.asarray(strength, float)
+    return mean_log("uniform", w, ratio * strength) - mean_log("uniform", v, strength)
 
 
 def margins(points, ratio, cells, chains, seed=0, stream=0):
