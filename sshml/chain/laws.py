@@ -166,8 +166,8 @@ def mean_log(law, clean, strength, **parameters):
     unknown = set(parameters) - set(law.parameters)
     if unknown:
         raise SSHMLError(f"the law has no parameter {', '.join(sorted(unknown))}; it has {sorted(law.parameters)}.")
-    if "power" in parameters:
-        check_power(parameters["power"])
+    for power in np.unique(as_array(parameters.get("power", 1), "power", finite=True)):
+        check_power(power)
     named = {"clean": clean, "strength": strength, **law.parameters, **parameters}
     arrays = [as_array(x, name, dtype=np.float64, finite=True) for name, x in named.items()]
     try:
