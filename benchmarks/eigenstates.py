@@ -12,7 +12,7 @@ import torch
 from side_by_side import interleaved, machine, table
 
 from sshml import lanes
-from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian
+from sshml.chain import bidiagonal, block, closed_form, eigenstates, hamiltonian, tridiagonal
 from sshml.lanes import run
 
 CHAINS = {16: 20000, 64: 2000, 256: 192}
@@ -51,7 +51,11 @@ def main():
         one_v, one_w = v[:, 0].copy(), w[:, 0].copy()
         energies, states = np.empty((chains, sites)), np.empty((chains, sites, sites))
         small, certified = np.empty((chains, sites, sites), np.float32), np.empty(chains, bool)
-        h, full = block(v, w), hamiltonian(v, w)
+        onsite, bonds = rng.random((chains, sites)), np.empty((chains, sites - 1))
+        bonds[:, 0::2], bonds[:, 1::2] = v, w
+        shorter = np.ascontiguousarray(v[:, 1:])
+        more = np.empty((chains, sites - 1)), np.empty((chains, sites - 1, sites - 1)), np.empty(chains, bool)
+        h, full, with_onsite = block(v, w), hamiltonian(v, w), hamiltonian(v, w, onsite=onsite)
         tensor = torch.from_numpy(full)
         some = slice(0, max(few, chains // 10))
         calls = {
@@ -68,9 +72,20 @@ def main():
             "sshml closed form, float32 out": lambda a=(one_v, one_w, energies, small, certified): run(
                 closed_form.solve, *a
             ),
+            "numpy eigh, with on-site energies": lambda x=with_onsite[some]: np.linalg.eigh(x),
+            "sshml tridiagonal (on-site), float64": lambda a=(onsite, bonds, energies, states, certified): run(
+                tridiagonal.solve, *a
+            ),
+            "sshml tridiagonal (on-site), float32 out": lambda a=(onsite, bonds, energies, small, certified): run(
+                tridiagonal.solve, *a
+            ),
+            "sshml Rice-Mele (staggered), float32 out": lambda v=v, w=w: eigenstates(
+                v, w, onsite=np.where(np.arange(2 * v.shape[1]) % 2, -0.3, 0.3), dtype=np.float32, solver="kernels"
+            ),
+            "sshml bidiagonal, half a cell (N - 1), float64": lambda a=(shorter, w, *more): run(bidiagonal.solve, *a),
             "memset of the float32 output": lambda x=small: x.fill(0),
         }
-        sizes = [few, *[some.stop] * 4, *[chains] * 5]
+        sizes = [few, *[some.stop] * 4, *[chains] * 4, some.stop, *[chains] * 5]
         medians = interleaved(calls, options.repeats)
         units = {name: size / 1000 for name, size in zip(calls, sizes, strict=True)}
         table(f"N = {sites} sites, ms per 1000 chains", medians, units, "numpy eigh of the batch of H (baseline)")

@@ -2,6 +2,7 @@
 
 python benchmarks/generate.py FOLDER      (a folder on the disk, or on a RAM disk, to measure)
 python benchmarks/generate.py FOLDER --large
+python benchmarks/generate.py FOLDER --diagram      (a million chains, twice a repeat)
 """
 
 import argparse
@@ -23,7 +24,14 @@ from sshml.dataset.draw import hoppings, samples
 
 SIZES = {16: 100000, 64: 20000}
 LOOPED = {16: 2000, 64: 400}
-DISORDER = {"clean": {}, "disordered": {"disorder_v": 0.5, "disorder_w": 0.5}}
+DISORDER = {
+    "clean": {},
+    "disordered": {"disorder_v": 0.5, "disorder_w": 0.5},
+    "on-site disorder": {"disorder_onsite": 0.5},
+    "disordered, half a cell at the end": {"disorder_v": 0.5, "disorder_w": 0.5, "half_cell": True},
+}
+ONE = {"v": 1, "disorder_v": 1, "disorder_w": 1}
+DIAGRAM = {"v": (0, 2), "disorder_v": (0, 4), "disorder_w": (0, 4)}
 
 LARGE = """
 import resource, sys, time
@@ -73,7 +81,7 @@ def compare(folder, repeats):
         for kind in DISORDER:
             spec, few = spec_of(sites, kind, chains), LOOPED[sites]
             samples(spec, "train", 0, 256)
-            size = chains * 4 * sites**2
+            size = chains * 4 * spec.sites**2
             calls = {
                 "published-style loop": lambda spec=spec, few=few: loop_into_hdf5(spec, folder / "loop.h5", few),
                 "sshml generate": lambda spec=spec: anew(spec, folder / "x.h5"),
@@ -107,10 +115,20 @@ def scaling(folder, repeats):
     )
 
 
+def whole_diagram(folder, repeats):
+    """Print what a million chains over a diagram take beside as many of one v and one strength; N = 16."""
+    sizes = {"cells": 8, "w": 1, "train": 10**6 - 200, "valid": 100, "test": 100}
+    specs = {"one v, one strength": DatasetSpec(**sizes, **ONE), "v and W as ranges": DatasetSpec(**sizes, **DIAGRAM)}
+    calls = {name: lambda spec=spec: anew(spec, folder / "d.h5") for name, spec in specs.items()}
+    found = interleaved(calls, repeats)
+    table("a million chains of 16 sites, s", found, dict.fromkeys(calls, 1000.0), "one v, one strength")
+    print(f"  ranges take {found['v and W as ranges'] / found['one v, one strength']:.2f} x one strength")
+
+
 def large(folder):
     """Print time, rate and peak memory of a million chains of 16 sites and a hundred thousand of 64."""
     for sites, chains in ((16, 10**6), (64, 10**5)):
-        for kind in DISORDER:
+        for kind in ("clean", "disordered"):
             spec = dataclasses.replace(spec_of(sites, kind, chains), seed=1)
             command = [sys.executable, "-c", LARGE, spec.to_json(), str(folder / "large.h5")]
             seconds, peak = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
@@ -129,6 +147,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--diagram", action="store_true")
     options = parser.parse_args()
     print(machine(torch.get_num_threads()), f"; {options.folder}")
     folder = options.folder / "sshml-benchmark"
@@ -136,6 +155,8 @@ def main():
     try:
         if options.large:
             large(folder)
+        elif options.diagram:
+            whole_diagram(folder, options.repeats)
         else:
             compare(folder, options.repeats)
             scaling(folder, options.repeats)

@@ -117,10 +117,10 @@ KINDS = {
     " points shard_size queries limit group_bytes batch_size workers"
     " every steps_per_epoch oversampling rank sites count",
     "bond": "max_bond",
-    "real": "disorder_v learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
+    "real": "learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
-    "flag": "force recipe training pad allow_growth absorb_bias shrink faster dense full deep",
-    "array": "k v w j3 j4 sizes x mean std ratio winding states",
+    "flag": "half_cell correlated force recipe training pad allow_growth absorb_bias shrink faster dense full deep",
+    "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states",
     "measured": "values schmidt_values",
     "integers": "widths augment ranks bonds keeps",
     "path": "path checkpoint root out data",
@@ -131,7 +131,8 @@ KINDS = {
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names.split()}
 OWN = {
-    "dataset.DatasetSpec": {"v": "hopping", "w": "hopping"},
+    "dataset.DatasetSpec": dict.fromkeys(("v", "w", "disorder_v", "onsite", "beta"), "hopping") | {"power": "integer"},
+    "chain.mean_log": {"clean": "array", "strength": "array", "probability": "array"},
     "dataset.Range": {"low": "real", "high": "real"},
     "dataset.Range.parse": {"value": "hopping"},
     "classifier.Run.model": {"initial": "flag"},
@@ -140,7 +141,7 @@ OWN = {
     "compression.MaskedLinear.from_dense": {"layer": "module"},
     "analysis.smallest_size": {"accuracy": "measured", "threshold": "measured"},
     "analysis.Sweep.smallest": {"threshold": "measured"},
-    "plotting.chains_figure": {"states": "integer"},
+    "dataset.preview": {"states": "integer"},
 }
 """Kinds of arguments by name, and where a function has its own; those without a kind take nothing of the pool."""
 
@@ -151,7 +152,13 @@ ALSO = {
     ("chain.as_longer", "j3"): {"None"},  # a hopping that is not there
     ("chain.as_longer", "j4"): {"None"},
     ("chain.as_longer", "v"): {"nan array"},  # only its shape counts
+    ("chain.as_onsite", "onsite"): {"None"},
     ("chain.uniforms", "key"): {"zero"},
+    ("dataset.View", "levels"): {"tuple"},
+    ("dataset.View", "sites"): {"tuple"},
+    ("dataset.View.parse", "view"): {"None"},  # the states
+    ("dataset.check_view", "view"): {"None"},
+    ("dataset.Split.inputs", "view"): {"None"},
     ("dataset.Split.read", "array"): {"list", "empty array"},  # no arrays asked for
     ("dataset.generate", "scheduler"): {"empty text"},  # none
     ("classifier.fit", "seeds"): {"tuple"},
@@ -183,7 +190,7 @@ ALSO = {
 """What may pass in one place, with the reason."""
 
 LEFT_OUT = {
-    "dataset": "Dataset ImageDataset ImageSplit Split",  # made by open_dataset and images
+    "dataset": "Dataset Diagram ImageDataset ImageSplit Preview Split",  # made by open_dataset and images
     "classifier": "Recipe Run StackedLinear FC2 LeNet5 check_labels",  # made by fit and stack, or without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product tensorised",  # steps of others, which check
@@ -224,19 +231,30 @@ def made(data, run, folder):
     sweep = analysis.rank_sweep(run, data.test, ranks=[1, 2])
     plan = compression.plan(net, share=0.9)
     hop = {"v": v, "w": w, "boundary": "open", "j3": 0.1, "j4": 0.2}
+    wide = {"v": v, "w": w, "boundary": "open"}
     ax = plotting.new_figure()[1][0, 0]
     values, ratio = rng.uniform(0.5, 1, 12), rng.uniform(0.5, 1, len(data.test))
     return {
         "chain.apply_gauge": (chain.apply_gauge, {"states": states.copy(), "gauge": "fixed", "seed": 0, "first": 0}),
-        "chain.as_longer": (chain.as_longer, {"j3": 0.1, "j4": 0.2, "v": v, "boundary": "open"}),
-        "chain.bloch_hamiltonian": (chain.bloch_hamiltonian, {"k": 0.1, "v": 1.0, "w": 1.0, "j3": 0.1, "j4": 0.2}),
-        "chain.dispersion": (chain.dispersion, {"k": 0.1, "v": 1.0, "w": 1.0, "j3": 0.1, "j4": 0.2}),
+        "chain.as_longer": (chain.as_longer, {"j3": 0.1, "j4": 0.2, "v": v, "boundary": "open", "half_cell": False}),
+        "chain.bloch_hamiltonian": (chain.bloch_hamiltonian, {"k": 0.1, "v": 1.0, "w": 1.0, "j3": 0.1, "mass": 0.2}),
+        "chain.dispersion": (chain.dispersion, {"k": 0.1, "v": 1.0, "w": 1.0, "j3": 0.1, "mass": 0.2}),
         "chain.block": (chain.block, hop),
-        "chain.hamiltonian": (chain.hamiltonian, hop),
+        "chain.hamiltonian": (chain.hamiltonian, hop | {"onsite": 0.1}),
+        "chain.as_hoppings": (chain.as_hoppings, wide),
+        "chain.as_onsite": (chain.as_onsite, {"onsite": 0.1, "v": v, "w": w, "boundary": "open"}),
+        "chain.check_power": (chain.check_power, {"power": 2}),
+        "chain.decay_length": (chain.decay_length, {"states": states}),
+        "chain.edge_dipole": (chain.edge_dipole, {"states": states}),
+        "chain.inverse_participation_ratio": (chain.inverse_participation_ratio, {"states": states}),
+        "chain.local_chiral_marker": (chain.local_chiral_marker, {"states": states, "boundary": "open"}),
+        "chain.localisation_length": (chain.localisation_length, wide),
+        "chain.mean_log": (chain.mean_log, {"law": "binary", "clean": 1.0, "strength": 0.5, "probability": 0.2}),
+        "chain.real_space_winding": (chain.real_space_winding, {"states": states, "boundary": "open"}),
         "chain.label": (chain.label, {"v": v, "w": w, "boundary": "open"}),
         "chain.log_margin": (chain.log_margin, {"v": v, "w": w, "boundary": "open"}),
         "chain.winding_number": (chain.winding_number, {"v": 0.5, "w": 1.0, "boundary": "open", "j3": 0.1, "j4": 0.2}),
-        "chain.eigenstates": (chain.eigenstates, hop | {"dtype": np.float32, "solver": "auto"}),
+        "chain.eigenstates": (chain.eigenstates, hop | {"onsite": 0.1, "dtype": np.float32, "solver": "auto"}),
         "chain.fix_gauge": (chain.fix_gauge, {"states": states}),
         "chain.fixed_signs": (chain.fixed_signs, {"states": states}),
         "chain.random_gauge": (chain.random_gauge, {"states": states, "seed": 0, "first": 0}),
@@ -252,12 +270,54 @@ def made(data, run, folder):
                 "gauge": "fixed",
                 "train": 1,
                 "seed": 0,
-                "law": "uniform",
+                "law": "quasiperiodic",
+                "onsite": 0.1,
+                "beta": 0.3,
+                "power": 2,
+                "correlated": True,
+                "half_cell": True,
             },
         ),
         "dataset.DatasetSpec.from_json": (dataset.DatasetSpec.from_json, {"text": spec.to_json()}),
         "dataset.Range": (dataset.Range, {"low": 0, "high": 1, "points": 3}),
         "dataset.Range.parse": (dataset.Range.parse, {"value": "0:1"}),
+        "dataset.GivenSpec": (
+            dataset.GivenSpec,
+            {"cells": 2, "kinds": ("v", "w"), "boundary": "open", "gauge": "fixed", "train": 1, "half_cell": False},
+        ),
+        "dataset.GivenSpec.from_json": (
+            dataset.GivenSpec.from_json,
+            {"text": dataset.GivenSpec(2, ("v", "w")).to_json()},
+        ),
+        "dataset.spec_from_json": (dataset.spec_from_json, {"text": spec.to_json()}),
+        "dataset.View": (dataset.View, {"kind": "states", "levels": (1,), "sites": (1, 2), "signs": "pairs"}),
+        "dataset.View.parse": (dataset.View.parse, {"view": "abs"}),
+        "dataset.diagram": (dataset.diagram, {"split": data.test, "bins": 3}),
+        "dataset.from_hoppings": (
+            dataset.from_hoppings,
+            {
+                "v": v,
+                "w": w,
+                "path": folder / "given.h5",
+                "train": 8,
+                "valid": 2,
+                "test": 2,
+                "boundary": "open",
+                "onsite": None,
+                "gauge": "fixed",
+                "seed": 0,
+                "recipe": True,
+                "force": True,
+                "progress": None,
+            },
+        ),
+        "dataset.markers": (
+            dataset.markers,
+            {"states": states, "energies": chain.eigenstates(v, w)[0], "boundary": "open"},
+        ),
+        "dataset.one_number_baselines": (dataset.one_number_baselines, {"dataset": data, "limit": 20}),
+        "dataset.preview": (dataset.preview, {"split": data.test, "count": 3, "states": 1}),
+        "dataset.read_hoppings": (dataset.read_hoppings, {"path": folder / "hoppings.npz"}),
         "dataset.Layout": (dataset.Layout, {"spec": spec, "recipe": False}),
         "dataset.Split.read": (data.test.read, {"array": "v", "index": 0}),
         "dataset.Split.inputs": (data.test.inputs, {"view": "abs", "index": 0}),
@@ -580,7 +640,7 @@ def made(data, run, folder):
         ),
         "plotting.sweep_figure": (plotting.sweep_figure, {"sweep": sweep, "threshold": 0.9}),
         "plotting.learning_curves": (plotting.learning_curves, {"run": run}),
-        "plotting.chains_figure": (plotting.chains_figure, {"split": data.test, "count": 3, "states": 1}),
+        "plotting.chains_figure": (plotting.chains_figure, {"preview": dataset.preview(data.test, 3, 1)}),
         "plotting.selection_figure": (
             plotting.selection_figure,
             {"selection": analysis.select(run, data), "ratio": ratio, "winding": data.test.labels},
@@ -592,7 +652,8 @@ def made(data, run, folder):
 
 
 KEYS = (
-    "chain dataset.D dataset.H dataset.L dataset.S dataset.c dataset.e dataset.g dataset.i dataset.o dataset.s"
+    "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f dataset.m dataset.p dataset.r"
+    " dataset.e dataset.g dataset.i dataset.o dataset.s"
     " classifier.M classifier.T classifier.R classifier.S classifier.c classifier.f classifier.i classifier.l"
     " classifier.m classifier.p classifier.r classifier.s compression.F compression.L compression.M compression.P"
     " compression.a compression.c compression.e compression.f compression.i compression.k compression.l"
@@ -609,6 +670,7 @@ def folder(tmp_path_factory, run):
     classifier.save_run(run, made / "run.h5")
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
     compression.save_model(net, made / "model.h5")
+    np.savez(made / "hoppings.npz", v=np.ones((3, 2)), w=np.ones((3, 1)))
     compression.export_model(net, made / "model.pt2", torch.zeros(2, 6))
     return made
 

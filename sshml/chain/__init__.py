@@ -11,7 +11,6 @@ from sshml.chain.hamiltonian import (
     block,
     dispersion,
     hamiltonian,
-    sites_of,
 )
 from sshml.chain.laws import LAWS, check_power, mean_log
 from sshml.chain.markers import (
@@ -51,7 +50,6 @@ __all__ = [
     "mean_log",
     "random_gauge",
     "real_space_winding",
-    "sites_of",
     "uniforms",
     "winding_number",
 ]

@@ -66,8 +66,8 @@ def as_onsite(onsite, v, w, boundary="open"):
 
     Args:
         onsite: energies of the sites A1 B1 A2 ..., shape (..., N), a number for all sites, or None.
-        v: checked intracell hoppings, shape (..., M).
-        w: checked intercell hoppings.
+        v: intracell hoppings, shape (..., M).
+        w: intercell hoppings.
         boundary: "open" or "periodic".
 
     Returns:
@@ -78,6 +78,7 @@ def as_onsite(onsite, v, w, boundary="open"):
     """
     if onsite is None:
         return None
+    v, w = as_hoppings(v, w, boundary)
     sites = sites_of(v, w, boundary)
     onsite = as_array(onsite, "onsite", dtype=np.float64, finite=True)
     if onsite.ndim and onsite.shape[-1] != sites:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.arguments import integer, shown
+from sshml.arguments import as_array, integer, shown
 from sshml.chain import edge_dipole, inverse_participation_ratio, real_space_winding
 from sshml.errors import SSHMLError
 
@@ -22,8 +22,9 @@ def markers(states, energies, boundary="open"):
     Raises:
         SSHMLError: other shapes.
     """
-    winding, sites = real_space_winding(states, boundary), np.shape(states)[-1]
-    states, energies = np.asarray(states, np.float64), np.asarray(energies, np.float64)
+    states = as_array(states, "states", dtype=np.float64, finite=True)
+    energies = as_array(energies, "energies", dtype=np.float64, finite=True)
+    winding, sites = real_space_winding(states, boundary), states.shape[-1]
     if energies.shape != states.shape[:-1]:
         raise SSHMLError(f"energies {energies.shape} and states {states.shape} do not match.")
     middle = states[..., sites // 2, :]

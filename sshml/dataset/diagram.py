@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from sshml.arguments import as_array, integer
+from sshml.arguments import as_array, having, integer
 from sshml.errors import SSHMLError
 
 BINS = 12
@@ -68,8 +68,8 @@ def diagram(split, bins=BINS):
         SSHMLError: a number of bins below 1.
     """
     bins = integer(bins, "bins", 1, 1000)
-    spec = getattr(split, "spec", None)
-    names = getattr(spec, "stored", ())
+    having(split, "split", ("read", "spec"), "a split of a dataset file, as open_dataset(path).test")
+    spec, names = split.spec, split.spec.stored
     if not names:
         return None
     order = sorted(names, key=lambda name: not name.startswith("clean_"))

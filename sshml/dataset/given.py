@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sshml.arguments import as_array, as_path, flag, function, integer, shown
-from sshml.chain import as_hoppings, as_longer, as_onsite, sites_of
+from sshml.chain import as_hoppings, as_longer, as_onsite
 from sshml.dataset.checking import marks_of
 from sshml.dataset.draw import labels_of, solved, with_labels
 from sshml.dataset.layout import Layout, Writer
@@ -81,7 +81,7 @@ def from_hoppings(
     given = {"v": v, "w": w, "j3": j3, "j4": j4, "onsite": onsite}
     rows = _Rows(_batches(given, boundary), total)
     first = rows.peek()
-    half_cell = bool(sites_of(first["v"], first["w"], boundary) % 2)
+    half_cell = _has_half_cell(first["v"], first["w"], boundary)
     cells, kinds = first["v"].shape[1], tuple(name for name in KINDS if name in first)
     spec = GivenSpec(cells, kinds, boundary, gauge, **sizes, seed=seed, half_cell=half_cell)
     layout, done, marks = Layout(spec, recipe), 0, []
@@ -191,12 +191,16 @@ def _batches(given, boundary):
         yield _checked(dict.fromkeys(KINDS) | batch, boundary)
 
 
+def _has_half_cell(v, w, boundary):
+    return boundary == "open" and v.shape[1] == w.shape[1]
+
+
 def _checked(given, boundary):
     v, w = (as_array(given[name], name, axes="chain, bond", dtype=np.float64, finite=True) for name in ("v", "w"))
     if len(v) != len(w):
         raise SSHMLError(f"v has {len(v)} chains and w has {len(w)}; give a row of each per chain.")
     v, w = as_hoppings(v, w, boundary)
-    longer = as_longer(given["j3"], given["j4"], v, boundary, bool(sites_of(v, w, boundary) % 2))
+    longer = as_longer(given["j3"], given["j4"], v, boundary, _has_half_cell(v, w, boundary))
     found = {"v": v, "w": w} | (dict(zip(("j3", "j4"), longer, strict=True)) if longer else {})
     onsite = as_onsite(given["onsite"], v, w, boundary)
     return found if onsite is None else found | {"onsite": onsite}

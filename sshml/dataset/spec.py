@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 
-from sshml.arguments import choice, flag, integer, sequence
+from sshml.arguments import choice, flag, integer, sequence, shown
 from sshml.chain import BOUNDARIES, GAUGES, LAWS, check_power
 from sshml.dataset.ranges import HOPPINGS, SPLITS, Range, grid_points
 from sshml.errors import SSHMLError
@@ -337,6 +337,8 @@ class GivenSpec(_Chains):
     def __post_init__(self):
         self._check_chains()
         kinds = tuple(sequence(self.kinds, "kinds"))
+        if not all(isinstance(kind, str) for kind in kinds):
+            raise SSHMLError(f"kinds are {shown(self.kinds)}; expected names, as v and w.")
         if not {"v", "w"} <= set(kinds) or ("j3" in kinds) != ("j4" in kinds) or not set(kinds) <= set(KINDS):
             raise SSHMLError(f"kinds are {kinds}; expected v and w, and j3 and j4, or onsite, or all.")
         object.__setattr__(self, "kinds", tuple(kind for kind in KINDS if kind in kinds))

@@ -151,7 +151,9 @@ class Split:
         """
         view, states = View.parse(view), self.read("states", index, file)
         one = states.ndim == 2
-        numbers = np.atleast_1d(np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)])
+        rows, back = rows_of(index, len(self))
+        numbers = np.arange(len(self))[rows]
+        numbers = numbers if back is None else np.atleast_1d(numbers[back])
         found = view.of(states[None] if one else states, self.spec, SPLITS.index(self.name), numbers)
         return found[0] if one else found
 

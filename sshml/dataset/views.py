@@ -63,9 +63,9 @@ class View:
         if self.signs is not None:
             if self.kind != "states":
                 raise SSHMLError(f"the view {self.kind!r} has no signs; leave signs out.")
-            if self.signs not in SIGNS:
-                if isinstance(self.signs, str):
-                    choice(self.signs, "signs", SIGNS)
+            if isinstance(self.signs, str):
+                choice(self.signs, "signs", SIGNS)
+            else:
                 object.__setattr__(self, "signs", integer(self.signs, "signs", 1))
 
     @classmethod

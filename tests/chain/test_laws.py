@@ -34,7 +34,7 @@ def test_normal_mean_is_the_integral(d):
 
 
 def test_of_zero_means_only_the_widths_decide(rng):
-    """Mean ln|g| = ln W - (gamma + ln 2)/2: nu = 1 where sigma_w > sigma_v, and the critical point is their equality."""
+    """Mean ln|g| = ln W - (gamma + ln 2)/2: nu = 1 where sigma_w > sigma_v, critical where they are equal."""
     assert mean_log("normal", 0.0, 0.7) == pytest.approx(np.log(0.7) - (EULER + np.log(2)) / 2, abs=1e-14)
     assert mean_log("normal", 0.0, 1.0) == mean_log("normal", -0.0, 1.0)
     v, w = rng.normal(size=(400, 500)), rng.normal(size=(400, 499))

@@ -5,7 +5,7 @@ import pytest
 
 from sshml.chain import eigenstates, hamiltonian, winding_number
 from sshml.dataset import DatasetSpec, samples
-from sshml.dataset.draw import hoppings
+from sshml.dataset.draw import hoppings, labelled, parameters
 from sshml.dataset.ranges import grid_points
 from sshml.errors import SSHMLError
 
@@ -21,6 +21,13 @@ SPECS = {
     "normal law": dataclasses.replace(SPEC, law="normal"),
     "multiplicative law": dataclasses.replace(SPEC, law="multiplicative"),
     "longer range": dataclasses.replace(SPEC, disorder_v=0, disorder_w=0, j3="-1:1", j4="-1:1"),
+    "diagram": dataclasses.replace(SPEC, v="0:2", disorder_v="0:4", disorder_w="0:2:5"),
+    "grid of strengths": dataclasses.replace(SPEC, v="0:2:4", disorder_v="0.5:4:8"),
+    "on-site": dataclasses.replace(SPEC, disorder_onsite=0.7),
+    "Rice-Mele": dataclasses.replace(SPEC, disorder_v=0, disorder_w=0, onsite="0:1"),
+    "half a cell": dataclasses.replace(SPEC, half_cell=True, disorder_onsite="0:1", law="normal"),
+    "quasiperiodic": dataclasses.replace(SPEC, law="quasiperiodic", power=3, beta="0.3:0.7"),
+    "binary": dataclasses.replace(SPEC, law="binary", probability=0.3, correlated=True),
     "longer ring": dataclasses.replace(SPEC, cells=9, boundary="periodic", j3="-1:1", disorder_j4=0.2, j4=0),
 }
 
@@ -127,3 +134,90 @@ def test_grid_points_are_used_once():
 def test_unknown_split():
     with pytest.raises(SSHMLError, match="train, valid, test"):
         samples(SPEC, "holdout", 0, 1)
+
+
+def test_parameters_lie_in_their_ranges_and_are_stored():
+    spec = SPECS["diagram"]
+    found = labelled(spec, "train", 0, 40)
+    assert set(spec.stored) == {"clean_v", "clean_w", "disorder_v", "disorder_w"}
+    all_of_it = parameters(spec, "train", 0, 40)
+    for name in spec.stored:
+        np.testing.assert_array_equal(found[name], all_of_it[name])
+    assert found["disorder_v"].min() >= 0
+    assert 3 < found["disorder_v"].max() < 4
+    assert set(found["disorder_w"]) == {0, 0.5, 1, 1.5, 2}
+
+
+def test_a_range_holds_the_chains_of_each_strength():
+    """v_m - v = W r_m: the numbers r and the clean hoppings are those of a file of one strength."""
+    ranged, fixed = SPECS["diagram"], dataclasses.replace(SPECS["diagram"], disorder_v=1.0, disorder_w=1.0)
+    many, one = (labelled(spec, "train", 0, 40) for spec in (ranged, fixed))
+    clean = parameters(fixed, "train", 0, 40)
+    np.testing.assert_array_equal(many["clean_v"], clean["clean_v"])
+    for kind in "vw":
+        r = one[kind] - clean[f"clean_{kind}"][:, None]
+        strength = many[f"disorder_{kind}"][:, None]
+        np.testing.assert_allclose(many[kind] - clean[f"clean_{kind}"][:, None], strength * r, atol=1e-14)
+
+
+def test_a_range_more_leaves_the_others():
+    one, two = (dataclasses.replace(SPEC, disorder_w="0:1", disorder_v=x) for x in (0.5, "0:4"))
+    a, b = (parameters(spec, "test", 0, 11)["disorder_w"] for spec in (one, two))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_every_point_of_a_grid_of_strengths_comes_once():
+    spec = SPECS["grid of strengths"]
+    found = parameters(spec, "train", 0, 32)
+    points = np.stack([found["clean_v"], found["disorder_v"]], axis=1)
+    assert len(np.unique(points, axis=0)) == 32
+
+
+def test_bonds_of_a_cell_share_their_number():
+    spec = dataclasses.replace(SPEC, correlated=True, half_cell=True, v=2, w=3, disorder_v=0.5, disorder_w=1.0)
+    v, w = hoppings(spec, "train", 0, 40)
+    np.testing.assert_allclose((v - 2) / 0.5, w - 3, atol=1e-14)
+    v, w = hoppings(dataclasses.replace(spec, law="quasiperiodic", disorder_v=1.0), "train", 0, 40)
+    np.testing.assert_allclose(v - 2, w - 3, atol=1e-14)
+
+
+def test_laws_on_the_hoppings():
+    binary = dataclasses.replace(SPEC, law="binary", v=2, w="1:2", disorder_v=0.5, disorder_w=0.0)
+    v, _ = hoppings(binary, "train", 0, 40)
+    assert set(v.ravel()) == {1.75, 2.25}
+    always = dataclasses.replace(binary, probability=1.0)
+    assert set(hoppings(always, "train", 0, 40)[0].ravel()) == {2.25}
+    quasi = dataclasses.replace(SPEC, law="quasiperiodic", v=2, w=9, disorder_v=1.0, beta=0.25, cells=8)
+    v, _ = hoppings(quasi, "train", 0, 40)
+    np.testing.assert_allclose(v[:, 4:], v[:, :4], atol=1e-12)  # four cells to a period
+    np.testing.assert_allclose(v[:, 2:4] - 2, -(v[:, :2] - 2), atol=1e-12)
+    assert len(np.unique(v[:, 0])) == 40  # a phase for each chain
+
+
+def test_on_site_energies_are_staggered():
+    found = labelled(SPECS["Rice-Mele"], "train", 0, 40)
+    mass = found["clean_onsite"]
+    np.testing.assert_array_equal(found["onsite"], np.where(np.arange(6) % 2, -1, 1) * mass[:, None])
+    assert mass.min() >= 0
+    assert 0.8 < mass.max() < 1
+    zero = labelled(dataclasses.replace(SPEC, disorder_onsite=0.7), "train", 0, 40)["onsite"]
+    assert np.abs(zero).max() <= 0.35
+    assert len(np.unique(zero)) == 40 * 6
+
+
+def test_labels_with_on_site_energies_are_those_of_the_hoppings():
+    plain, onsite = (samples(spec, "test", 0, 11) for spec in (SPEC, SPECS["on-site"]))
+    np.testing.assert_array_equal(plain["winding"], onsite["winding"])
+    np.testing.assert_array_equal(plain["v"], onsite["v"])
+    h = hamiltonian(onsite["v"], onsite["w"], onsite=onsite["onsite"])
+    found = np.einsum("bls,bst,blt->bl", onsite["states"], h, onsite["states"])
+    np.testing.assert_allclose(found, onsite["energies"], atol=1e-5)
+
+
+def test_closed_gaps_are_drawn_again_with_their_parameters():
+    """v = 1 or 2 with equal chance against w = 1 or 2: bonds that cancel come often in chains of two cells."""
+    spec = DatasetSpec(cells=2, boundary="periodic", law="binary", v="1.5:1.6", w=1.5, disorder_v="0.9:1", disorder_w=1)
+    twice = DatasetSpec(cells=2, v="1:3:3", w="1:3:3", disorder_v="0:1", seed=1, train=30, valid=3, test=3)
+    for found in (spec, twice):
+        drawn = labelled(found, "train", 0, 30)
+        assert (np.abs(drawn["log_margin"]) > 1e-14).all()

@@ -219,7 +219,7 @@ class TestFiles:
 def test_kinds_of_a_given_spec():
     assert GivenSpec(4, ("onsite", "w", "v")).kinds == ("v", "w", "onsite")
     assert GivenSpec(4, ("v", "w", "j3", "j4")).windings == (-1, 0, 1, 2)
-    for kinds in (("v",), ("v", "w", "j3"), ("v", "w", "x"), "vw1"):
+    for kinds in (("v",), ("v", "w", "j3"), ("v", "w", "x"), "vw1", [1, 2]):
         with pytest.raises(SSHMLError, match="kinds"):
             GivenSpec(4, kinds)
     with pytest.raises(SSHMLError, match="whole cells"):

@@ -1,10 +1,11 @@
+import dataclasses
 import zlib
 
 import h5py
 import numpy as np
 import pytest
 
-from sshml.dataset import DatasetSpec, Layout, samples
+from sshml.dataset import DatasetSpec, Layout, generate, samples
 from sshml.dataset.layout import Writer
 from sshml.errors import SSHMLError
 
@@ -21,6 +22,41 @@ def test_arrays_and_bytes(recipe):
         assert drawn[name].dtype == dtype
     assert layout.n_bytes(5) == sum(drawn[name].nbytes for name in layout.arrays)
     assert layout.version == (2 if recipe else 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "version"),
+    [
+        ({}, 1),
+        ({"law": "normal"}, 2),
+        ({"law": "binary"}, 3),
+        ({"disorder_v": "0:1"}, 3),
+        ({"onsite": 0.1}, 3),
+        ({"half_cell": True}, 3),
+        ({"correlated": True}, 3),
+    ],
+)
+def test_versions_are_as_old_as_can_be(change, version):
+    layout = Layout(dataclasses.replace(SPEC, **change))
+    assert layout.version == version
+    drawn = samples(layout.spec, "train", 0, 5)
+    assert {name: (array.shape[1:], array.dtype) for name, array in drawn.items()} == layout.arrays
+
+
+def test_a_recipe_says_what_it_lacks(tmp_path):
+    for recipe in (False, True):
+        path = tmp_path / f"{recipe}.h5"
+        generate(SPEC, path, recipe=recipe)
+        with h5py.File(path) as file:
+            assert ("lacks" in file.attrs) == recipe
+            if recipe:
+                assert "states and /SPLIT/energies" in file.attrs["lacks"]
+
+
+def test_what_the_labels_of_chains_with_on_site_energies_are(tmp_path):
+    generate(dataclasses.replace(SPEC, onsite=0.1), tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert "of the hoppings alone" in file["train/winding"].attrs["label"]
 
 
 @pytest.mark.parametrize("parts", [[40], [1, 39], [16, 16, 8], [7] * 5 + [5]])

@@ -1,10 +1,12 @@
 import dataclasses
+from pathlib import Path
 
+import h5py
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshml.dataset import DatasetSpec, Range
+from sshml.dataset import DatasetSpec, Range, spec_from_json
 from sshml.errors import SSHMLError
 
 
@@ -69,6 +71,25 @@ def test_json_round_trip(spec):
         ({"v": 1, "w": 1}, "one single chain"),
         ({"v": 1, "w": 2}, "one single chain"),
         ({"v": "0:1:3", "w": 1}, "refine the grid"),
+        ({"disorder_v": "-1:1"}, "disorder_v is -1:1"),
+        ({"disorder_v": "2:1"}, "disorder_v: range 2:1 is reversed"),
+        ({"disorder_v": "0:1:1"}, "disorder_v: grid"),
+        ({"v": 1, "w": 1, "disorder_v": "0:2:5"}, "same clean chains"),
+        ({"v": 1, "w": 1, "law": "binary", "disorder_v": 1}, "some twice"),
+        ({"v": 1, "w": 1, "law": "binary", "disorder_onsite": 1, "correlated": True}, "some twice"),
+        ({"law": "cauchy"}, "law"),
+        ({"beta": 0.5}, "has no beta"),
+        ({"probability": 0.5}, "has no probability"),
+        ({"power": 2}, "has no power"),
+        ({"law": "quasiperiodic", "power": 2.5}, "whole number"),
+        ({"law": "binary", "probability": "0:2"}, "number from 0 to 1"),
+        ({"half_cell": True, "boundary": "periodic"}, "whole cells"),
+        ({"half_cell": 1}, "half_cell"),
+        ({"correlated": "yes"}, "correlated"),
+        ({"onsite": "0:1e40"}, "float32"),
+        ({"onsite": "some"}, "onsite 'some'"),
+        ({"v": 1, "w": 2, "onsite": 0.5}, "one single chain"),
+        ({"v": 1, "w": 2, "onsite": "0:1:5"}, "refine the grid"),
     ],
 )
 def test_bad_specs(change, words):
@@ -85,3 +106,43 @@ def test_frozen():
 def test_foreign_json(text):
     with pytest.raises(SSHMLError, match="not a dataset spec"):
         DatasetSpec.from_json(text)
+
+
+FULL = {
+    "v": "0:2:5", "disorder_v": "0.1:4", "disorder_w": "0.5:4:8", "law": "quasiperiodic", "power": 3, "beta": "0.3:0.6",
+    "onsite": "0:1", "disorder_onsite": "0.1:0.2", "correlated": True, "half_cell": True,
+}  # fmt: skip
+
+
+def test_json_of_everything():
+    spec = DatasetSpec(cells=4, **FULL)
+    assert spec_from_json(spec.to_json()) == spec
+    assert DatasetSpec.from_json(spec.to_json()) == spec
+    assert DatasetSpec(**{f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}) == spec
+    assert {"clean_v", "clean_w", "clean_onsite", "disorder_v", "beta"} < set(spec.stored)
+
+
+def test_json_is_that_of_older_releases():
+    """Bytes of the spec are part of the files, the names of shards and the keys of jobs."""
+    for name in ("dataset-1.h5", "dataset-2.h5"):
+        with h5py.File(Path(__file__).parents[2] / "data" / name) as file:
+            text = file.attrs["spec"]
+        assert DatasetSpec.from_json(text).to_json() == text
+
+
+def test_sites_and_bonds():
+    half, ring = DatasetSpec(cells=4, half_cell=True), DatasetSpec(cells=4, boundary="periodic")
+    assert (half.sites, half.bonds("w"), half.bonds("j3"), half.bonds("j4"), half.bonds("onsite")) == (9, 4, 3, 3, 9)
+    assert (ring.sites, ring.bonds("w"), ring.bonds("j3"), ring.bonds("j4")) == (8, 4, 4, 4)
+    assert DatasetSpec(cells=4, onsite=0).kinds == ("v", "w", "onsite")
+    assert DatasetSpec(cells=4, disorder_onsite=0.1).has_onsite
+    assert not DatasetSpec(cells=4).has_onsite
+
+
+def test_enough_chains_of_a_binary_law_are_allowed():
+    small = {"train": 10, "valid": 2, "test": 2}
+    assert DatasetSpec(cells=30, v=1, w=1, law="binary", disorder_v=1, **small)
+    assert DatasetSpec(cells=4, v="0:1", w=1, law="binary", disorder_v=1)
+    assert DatasetSpec(cells=4, v=1, w=1, law="binary", disorder_v="0.5:1")
+    with pytest.raises(SSHMLError, match="some twice"):
+        DatasetSpec(cells=30, v=1, w=1, law="binary", disorder_v=1, probability=0.01, **small)

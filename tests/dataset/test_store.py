@@ -1,6 +1,7 @@
 import multiprocessing
 import operator
 import pickle
+import sys
 from pathlib import Path
 
 import h5py
@@ -155,3 +156,53 @@ def test_w_over_v(whole):
     longer = open_dataset(Path(__file__).parents[2] / "data" / "dataset-2.h5")
     with pytest.raises(SSHMLError, match="longer range"):
         _ = longer.test.ratio
+
+
+def test_the_file_of_version_3():
+    """Half a cell, on-site energies, a quasi-periodic law with parameters that vary: as 0.6.0 wrote them."""
+    dataset = check(Path(__file__).parents[2] / "data" / "dataset-3.h5", deep=True)
+    assert dataset.created_by == "sshml 0.6.0"
+    assert dataset.spec.stored == ("clean_v", "disorder_v", "clean_onsite", "beta")
+    found = dataset.train.parameters
+    assert set(found) == {"clean_v", "clean_w", "clean_onsite", "disorder_v", "disorder_w", "disorder_onsite", "beta"}
+    assert ((found["beta"] >= 0.3) & (found["beta"] < 0.7)).all()
+    np.testing.assert_array_equal(found["clean_w"], 1)
+
+
+def test_parameters_of_older_files_come_from_the_seed(tmp_path):
+    spec = DatasetSpec(cells=3, v="0:2", disorder_v=0.5, train=9, valid=2, test=2)
+    generate(spec, tmp_path / "a.h5")
+    found = open_dataset(tmp_path / "a.h5").train.parameters
+    same = DatasetSpec(cells=3, v="0:2", disorder_v="0.5:1", train=9, valid=2, test=2)
+    generate(same, tmp_path / "b.h5")
+    other = open_dataset(tmp_path / "b.h5").train.parameters
+    np.testing.assert_array_equal(found["clean_v"], other["clean_v"])
+    np.testing.assert_array_equal(found["disorder_v"], 0.5)
+    fixed = DatasetSpec(cells=3, v=1, w=2, disorder_v=0.5, train=9, valid=2, test=2)
+    generate(fixed, tmp_path / "c.h5")
+    np.testing.assert_array_equal(open_dataset(tmp_path / "c.h5").train.parameters["clean_w"], 2)
+
+
+def test_xarray(tmp_path):
+    spec = DatasetSpec(cells=3, half_cell=True, onsite=0.1, train=5, valid=2, test=2)
+    generate(spec, tmp_path / "a.h5", recipe=True)
+    dataset = open_dataset(tmp_path / "a.h5")
+    found = dataset.to_xarray()
+    assert dict(found.sizes) == {"sample": 9, "level": 7, "site": 7, "bond_v": 3, "bond_w": 3}
+    train = found.isel(sample=found["split"] == "train")
+    np.testing.assert_array_equal(train["states"], dataset.train.read("states"))
+    np.testing.assert_array_equal(train["number"], np.arange(5))
+    assert list(found["site"].values) == ["A1", "B1", "A2", "B2", "A3", "B3", "A4"]
+    assert found["onsite"].dims == ("sample", "site")
+    assert DatasetSpec.from_json(found.attrs["spec"]) == spec
+    assert "hoppings alone" in found.attrs["winding"]
+    assert set(dataset.to_xarray(["winding"]).data_vars) == {"winding"}
+    with pytest.raises(SSHMLError, match="array"):
+        dataset.to_xarray(["colour"])
+
+
+def test_without_xarray(tmp_path, monkeypatch):
+    generate(DatasetSpec(cells=2, train=2, valid=1, test=1), tmp_path / "a.h5")
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(SSHMLError, match="pip install"):
+        open_dataset(tmp_path / "a.h5").to_xarray()
