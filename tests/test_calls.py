@@ -652,8 +652,8 @@ def made(data, run, folder):
 
 
 KEYS = (
-    "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f dataset.m dataset.p dataset.r"
-    " dataset.e dataset.g dataset.i dataset.o dataset.s"
+    "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
+    " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s"
     " classifier.M classifier.T classifier.R classifier.S classifier.c classifier.f classifier.i classifier.l"
     " classifier.m classifier.p classifier.r classifier.s compression.F compression.L compression.M compression.P"
     " compression.a compression.c compression.e compression.f compression.i compression.k compression.l"

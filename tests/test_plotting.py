@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from sshml import plotting
 from sshml.analysis import evaluate
+from sshml.dataset import DatasetSpec, diagram, generate, open_dataset, preview
 
 
 @pytest.fixture
@@ -132,10 +133,59 @@ def test_evaluations_of_one_and_of_several_data(run, dataset):
 
 
 def test_chains_are_shown_with_their_levels(dataset):
-    figure = plotting.chains_figure(dataset.test, count=10, states=2)
-    levels, states = figure.axes
+    found = preview(dataset.test, count=10, states=2)
+    figure = plotting.chains_figure(found)
+    levels, states, cells, shown = figure.axes
     assert sum(len(line.get_ydata()) for line in levels.lines if line.get_label().startswith("$")) == 10 * 8
     curves = [line for line in states.lines if line.get_label().startswith("w/v")]
     assert len(curves) == 2
     for curve in curves:
         assert curve.get_ydata().sum() == pytest.approx(1, rel=1e-5)
+    assert [len(line.get_ydata()) for line in cells.lines] == [4, 4]
+    assert sum(len(line.get_ydata()) for line in shown.lines) == 3 * len(found.marked_winding)
+
+
+@pytest.mark.parametrize("options", [{"half_cell": True}, {"j3": "0:1"}, {"disorder_v": "0:1"}], ids=str)
+def test_other_chains_are_shown(tmp_path, options):
+    generate(DatasetSpec(cells=3, train=4, valid=2, test=40, **options), tmp_path / "a.h5")
+    found = preview(open_dataset(tmp_path / "a.h5").test, 5, 2)
+    figure = plotting.chains_figure(found)
+    assert len(figure.axes) == (7 if "disorder_v" in options else 4)  # with a colour bar
+    shown = figure.axes[4 if "disorder_v" in options else 3]
+    text = [label.get_text() for label in shown.get_legend().get_texts()]
+    assert any("dipole" in word for word in text) == ("half_cell" not in options)
+    assert shown.get_xlabel() == ("chain" if "j3" in options else "w / v")
+
+
+@pytest.mark.parametrize(
+    ("v", "names", "labels"),
+    [
+        ("0:1", ("clean_v", "disorder_v"), ("clean $v$ (unit of the hoppings)", "$W_v$ (unit of the hoppings)")),
+        (1, ("disorder_v", None), ("$W_v$ (unit of the hoppings)", "accuracy")),
+    ],
+)
+def test_diagrams(tmp_path, v, names, labels):
+    generate(DatasetSpec(cells=3, v=v, w=1, train=4, valid=2, test=200, disorder_v="0:2"), tmp_path / "a.h5")
+    found = diagram(open_dataset(tmp_path / "a.h5").test, 4)
+    assert found.names == names
+    values = np.stack([found.topological, found.topological + 0.1])
+    ax = plotting.plot_diagram(plotting.new_figure()[1][0, 0], found, values, "accuracy")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == labels
+    if names[1]:
+        shown = ax.collections[0].get_array()
+        np.testing.assert_allclose(np.ma.filled(shown, np.nan).ravel(), (found.topological + 0.05).ravel())
+    else:
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), found.topological[0] + 0.05)
+
+
+def test_an_evaluation_over_a_diagram_has_maps(dataset, run, tmp_path):
+    spec = DatasetSpec(cells=4, train=4, valid=2, test=60, disorder_v="0:2")
+    generate(spec, tmp_path / "a.h5")
+    found = evaluate(run, open_dataset(tmp_path / "a.h5").test)
+    figure = plotting.evaluation_figure(found)
+    names = [ax.get_ylabel() for ax in figure.axes]
+    assert names.count("$W_v$ (unit of the hoppings)") == 2
+    rows = {name: (values, count) for name, values, count in found.rows() if name.startswith("accuracy, disorder_v")}
+    assert sum(count for _, count in rows.values()) == 60
+    hits = sum(values * count for values, count in rows.values())
+    np.testing.assert_allclose(np.nan_to_num(hits) / 60, found.accuracy, atol=1e-12)

@@ -224,7 +224,7 @@ def bloch_hamiltonian(k, v, w, j3=0.0, j4=0.0, mass=0.0):
     matrix = np.zeros((*off_diagonal.shape, 2, 2), dtype=np.complex128)
     matrix[..., 0, 1] = off_diagonal
     matrix[..., 1, 0] = off_diagonal.conj()
-    matrix[..., 0, 0], matrix[..., 1, 1] = mass, -mass
+    matrix[..., 0, 0], matrix[..., 1, 1] = mass, 0.0 - mass
     return matrix
 
 

@@ -24,6 +24,16 @@ def test_mean_log_is_that_of_what_is_drawn(name, given, x, strength):
     assert mean_log(name, x, strength, **given) == pytest.approx(np.log(np.abs(bonds)).mean(), abs=2e-4)
 
 
+@pytest.mark.parametrize(("centre", "width"), [(1.0, 0.5), (0.3, 2.0), (-1.2, 0.7), (0.0, 4.0), (2.0, 0.0)])
+def test_uniform_mean_is_the_integral(centre, width):
+    expected = np.log(abs(centre)) if width == 0 else None
+    if width:
+        low, high = centre - width / 2, centre + width / 2
+        points = [0.0] if low < 0 < high else None
+        expected = quad(lambda x: np.log(abs(x)), low, high, points=points)[0] / width
+    assert mean_log("uniform", centre, width) == pytest.approx(expected, abs=1e-7)
+
+
 @pytest.mark.parametrize("d", [0.1, 1.0, 5.0, FAR - 1e-9, FAR + 1e-9])
 def test_normal_mean_is_the_integral(d):
     def integrand(g):

@@ -26,7 +26,17 @@ EXPERIMENT = Experiment(Settings, lambda settings: (), full={"seeds": 9})
 
 def test_every_experiment_has_a_name_and_a_line():
     found = names()
-    assert list(found) == ["poster", "budgets", "entanglement", "fc2", "keene", "lenet5", "lowrank", "phases"]
+    assert list(found) == [
+        "poster",
+        "budgets",
+        "entanglement",
+        "fc2",
+        "keene",
+        "lenet5",
+        "lowrank",
+        "phases",
+        "transfer",
+    ]
     assert all(0 < len(line) <= 120 for line in found.values())
     for name in found:
         short, experiment = load(name)

@@ -1,22 +1,10 @@
 import numpy as np
 import pytest
-from scipy.integrate import quad
 
 from sshml.errors import SSHMLError
-from sshml.experiments.phases import Settings, crossings, exact_margin, margins, mean_log
+from sshml.experiments.phases import Settings, crossings, exact_margin, margins
 
 SMALL = {"points": 9, "chains": 20, "cells": 30, "cut_chains": 40, "cut_cells": (10, 20), "seeds": 2, "edge_cells": 400}
-
-
-@pytest.mark.parametrize(("centre", "width"), [(1.0, 0.5), (0.3, 2.0), (-1.2, 0.7), (0.0, 4.0), (2.0, 0.0)])
-def test_mean_log_is_the_integral(centre, width):
-    if width:
-        low, high = centre - width / 2, centre + width / 2
-        points = [0.0] if low < 0 < high else None
-        expected = quad(lambda x: np.log(abs(x)), low, high, points=points)[0] / width
-    else:
-        expected = np.log(abs(centre))
-    assert mean_log(centre, width) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize(
