@@ -116,13 +116,18 @@ def _chiral(hoppings, boundary, solver, energies, states):
 
 def _with_onsite(hoppings, boundary, solver, energies, states, onsite):
     """Fill in the levels of chains with on-site energies, shape (chain, N)."""
+    from sshml.chain.signs import turn_pairs  # numba is slow to import
+    from sshml.lanes import run
+
     staggered = (onsite[:, 0::2] == onsite[:, :1]).all(axis=1) & (onsite[:, 1::2] == onsite[:, 1:2]).all(axis=1)
     rows = np.flatnonzero(staggered)
     if rows.size:
-        found = energies[rows], states[rows]
-        _chiral([x[rows] for x in hoppings], boundary, solver, *found)
-        _turn_pairs(*found, onsite[rows, 0], onsite[rows, 1])
-        energies[rows], states[rows] = found
+        whole = rows.size == len(states)
+        found = (energies, states) if whole else (energies[rows], states[rows])
+        _chiral(hoppings if whole else [x[rows] for x in hoppings], boundary, solver, *found)
+        run(turn_pairs, *found, np.ascontiguousarray(onsite[rows, 0]), np.ascontiguousarray(onsite[rows, 1]))
+        if not whole:
+            energies[rows], states[rows] = found
     left = ~staggered
     if boundary == "open" and len(hoppings) == 2 and solver != "svd":
         v, w = hoppings
@@ -137,23 +142,6 @@ def _with_onsite(hoppings, boundary, solver, energies, states, onsite):
         vectors = np.ascontiguousarray(np.swapaxes(vectors, 1, 2))
         resolve_levels(energies[rows], vectors, DEGENERATE * np.abs(h).max(axis=(1, 2))[:, None])
         states[rows] = vectors
-
-
-def _turn_pairs(energies, states, on_a, on_b):
-    """Turn chiral levels, in place, to those with on-site energies on_a on all A and on_b on all B, shape (chain)."""
-    sites = energies.shape[1]
-    pairs, mean, mass = sites // 2, 0.5 * (on_a + on_b)[:, None], 0.5 * (on_a - on_b)[:, None]
-    sigma = energies[:, sites - pairs :].copy()
-    half_angle = 0.5 * np.arctan2(sigma, mass)
-    cosine, sine = np.sqrt(2) * np.cos(half_angle)[..., None], np.sqrt(2) * np.sin(half_angle)[..., None]
-    energies[:, sites - pairs :] = mean + np.hypot(sigma, mass)
-    energies[:, :pairs] = (mean - np.hypot(sigma, mass))[:, ::-1]
-    energies[:, pairs : sites - pairs] = on_a[:, None]
-    upper, lower = states[:, sites - pairs :], states[:, :pairs]
-    upper[..., 0::2] *= cosine
-    upper[..., 1::2] *= sine
-    lower[..., 0::2] *= sine[:, ::-1]
-    lower[..., 1::2] *= cosine[:, ::-1]
 
 
 def _by_tridiagonal(v, w, onsite, energies, states, wanted):
