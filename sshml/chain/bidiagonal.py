@@ -1,10 +1,10 @@
 """Disordered open chains: singular values and vectors of the bidiagonal h to high relative accuracy.
 
-Singular values by bisection on the Sturm counts of h h^T - lambda in differential qd form (Fernando, Parlett,
-*Accurate singular values and differential qd algorithms*, Numer. Math. 67, 191 (1994)): relatively exact, so that an
-edge state's sigma of 1e-100 has as many correct digits as the largest. Vectors by twisted factorisations (Dhillon,
-Parlett, *Multiple representations to compute orthogonal eigenvectors*, Lin. Alg. Appl. 387, 1 (2004)) of h h^T for x
-and of h^T h for y, each on its own: y = h^T x / sigma is noise for edge states.
+Singular values by brackets (`bracketing`) on the Sturm counts of h h^T - lambda in differential qd form (Fernando,
+Parlett, *Accurate singular values and differential qd algorithms*, Numer. Math. 67, 191 (1994)): relatively exact, so
+that an edge state's sigma of 1e-100 has as many correct digits as the largest. Vectors by twisted factorisations
+(Dhillon, Parlett, *Multiple representations to compute orthogonal eigenvectors*, Lin. Alg. Appl. 387, 1 (2004)) of h
+h^T for x and of h^T h for y, each on its own: y = h^T x / sigma is noise for edge states.
 
 With q_n = v_n^2, e_n = w_n^2: h h^T has q_n + e_{n-1} on the diagonal and v_n w_n beside it; h^T h read from the last
 cell to the first is the same matrix of the reversed hoppings. A chain that ends in half a cell is one with v = 0 in its
@@ -14,6 +14,22 @@ last cell, whose B site is not there: one sigma is 0, with x_{m+1} = -x_m v_m/w_
 import numpy as np
 from numba import njit
 
+from sshml.chain.bracketing import (
+    COUNT,
+    ENDS,
+    FIELDS,
+    GRID,
+    HIGH,
+    NEXT,
+    POWER,
+    STEPS,
+    F,
+    X,
+    bracket,
+    choose,
+    narrow,
+    take,
+)
 from sshml.lanes import JIT, LANES
 
 V, W, Q, E, RATIO, STATIONARY, VECTOR, ROWS = range(8)
@@ -22,6 +38,9 @@ V, W, Q, E, RATIO, STATIONARY, VECTOR, ROWS = range(8)
 SHIFT, S, T, LEAST, TWIST, NORM, FIRST, LAST, X_PROBE, Y_PROBE, X_SUM, Y_SUM, LANE_ROWS = range(13)
 """Rows of `lane`: lambda; two terms of recurrences; least |gamma| and its cell; norm; signs of the end components;
 x . r and y . r of a level, and the sums of their squares over the levels."""
+
+SHORT = 12
+"""Cells under which counts are so cheap that plain bisection is faster."""
 
 STEP = 8
 """Cells per step of the Sturm count, after which the two terms are scaled back."""
@@ -77,8 +96,11 @@ def _solve_block(v, w, energies, states, certified, first):
     one, two = np.zeros((padded, ROWS, LANES)), np.zeros((padded, ROWS, LANES))  # h h^T, and h^T h reversed
     scale, lane = np.empty(LANES), np.zeros((LANE_ROWS, LANES))
     _load(v, w, one, two, scale, first)
-    count, low, high = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-    low[:], ceiling = _bits(SMALLEST), np.full(LANES, _bits(LARGEST))
+    levels = np.zeros((cells, LANES))
+    if cells < SHORT:
+        _bisect_levels(one, lane, levels, int(half))
+    else:
+        _find_levels(one, lane, levels, int(half))
     past, sigmas = np.zeros((PAST, 2, cells, LANES)), np.zeros((cells, LANES))
     good, lost = np.ones(LANES, np.bool_), np.zeros(LANES, np.bool_)
     used = min(LANES, chains - first)
@@ -88,14 +110,8 @@ def _solve_block(v, w, energies, states, certified, first):
         for at in range(used):
             _write(one, two, cells, 0, 0.0, energies[first + at], states[first + at], at)
     for level in range(int(half), cells):
-        high[:], ceiling[:] = ceiling, _bits(LARGEST)
-        widest = 2
-        while widest > 1:  # bisection of bit patterns: some 55 steps, the first ones find the exponent
-            _middle(low, high, lane)
-            _count_below(one, lane, count)
-            widest = _narrow(low, high, ceiling, count, level)
         for at in range(LANES):
-            lane[SHIFT, at] = np.int64(low[at]).view(np.float64)
+            lane[SHIFT, at] = levels[level, at]
             sigmas[level, at] = np.sqrt(lane[SHIFT, at])
             if lane[SHIFT, at] < FAINT:
                 lost[at] = True
@@ -160,11 +176,6 @@ def probe(i):
 
 
 @njit(**JIT)
-def _bits(x):
-    return np.float64(x).view(np.int64)
-
-
-@njit(**JIT)
 def _load(v, w, one, two, scale, first):
     """Fill `work` with hoppings in units of the largest; lanes without a chain repeat the last one."""
     chains, cells = len(v), w.shape[1] + 1
@@ -185,50 +196,84 @@ def _load(v, w, one, two, scale, first):
 
 
 @njit(**JIT)
-def _middle(low, high, lane):
+def _find_levels(work, lane, levels, lowest):
+    """Fill levels (level, lane), the lambda = sigma^2, from the lowest that is not 0 on."""
+    cells = len(levels)
+    points = max(2, int(cells / GRID))
+    grid, place = np.zeros((LANES, points + 1, FIELDS)), np.zeros(LANES, np.int64)
+    level = np.full(LANES, lowest)
+    ends, tried, widths = np.zeros((ENDS, FIELDS, LANES)), np.zeros((FIELDS, LANES)), np.zeros((2, LANES))
+    for point in range(points + 1):
+        tried[X] = max(SMALLEST, LARGEST * (point / points) ** 2)
+        _count_below(work, lane, tried)
+        for at in range(LANES):
+            for field in range(FIELDS):
+                grid[at, point, field] = tried[field, at]
+    ends[HIGH, X], ends[NEXT, X] = 0.0, 2.0 * LARGEST
     for at in range(LANES):
-        lane[SHIFT, at] = np.int64(low[at] + ((high[at] - low[at]) >> 1)).view(np.float64)
+        place[at] = bracket(ends, grid[at], place[at], widths, level[at], at)
+    root, found, left = np.zeros(LANES), np.zeros(LANES, np.bool_), LANES
+    for _ in range(STEPS * cells):
+        choose(ends, tried[X], widths, level, root, found, True)
+        left -= take(ends, grid, place, widths, level, root, found, tried, levels)
+        if not left:
+            break
+        _count_below(work, lane, tried)
+        narrow(ends, tried, level)
 
 
 @njit(**JIT)
-def _narrow(low, high, ceiling, count, level):
-    """Halve each bracket of a level by the count of levels below its middle; return the widest.
+def _bisect_levels(work, lane, levels, lowest):
+    """Fill levels as `_find_levels` does, all lanes at one level, by halving bit patterns alone: 55 cheap steps."""
+    low, high, ceiling = np.full(LANES, SMALLEST).view(np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    tried, most = np.zeros((FIELDS, LANES)), np.float64(LARGEST).view(np.int64)
+    ceiling[:] = most
+    for level in range(lowest, len(levels)):
+        high[:], ceiling[:] = ceiling, most
+        widest = 2
+        while widest > 1:
+            for at in range(LANES):
+                tried[X, at] = np.int64(low[at] + ((high[at] - low[at]) >> 1)).view(np.float64)
+            _count_below(work, lane, tried)
+            widest = 0
+            for at in range(LANES):
+                a, b, count = low[at], high[at], tried[COUNT, at]
+                middle = a + ((b - a) >> 1)
+                above = count <= level
+                a, b = middle if above else a, b if above else middle
+                low[at], high[at], bound = a, b, ceiling[at]
+                ceiling[at] = min(bound, middle) if count > level + 1 else bound
+                widest = max(widest, b - a)
+        levels[level] = low.view(np.float64)
 
-    `ceiling` collects the bound from above that the counts give for the level after it.
+
+@njit(**JIT)
+def _count_below(work, lane, found):
+    """Count the negative pivots d_n = q_n + s_n, s_{n+1} = e_n s_n / d_n - lambda, with s = S/T and no division.
+
+    det(h h^T - lambda) is T, the product of the pivots, times the powers of 2 that were taken out.
     """
-    widest = 0
     for at in range(LANES):
-        a, b = low[at], high[at]
-        middle = a + ((b - a) >> 1)
-        above = count[at] <= level
-        a = middle if above else a
-        b = b if above else middle
-        low[at], high[at] = a, b
-        bound = ceiling[at]
-        ceiling[at] = min(bound, middle) if count[at] > level + 1 else bound
-        widest = max(widest, b - a)
-    return widest
-
-
-@njit(**JIT)
-def _count_below(work, lane, count):
-    """Count the negative pivots d_n = q_n + s_n, s_{n+1} = e_n s_n / d_n - lambda, with s = S/T and no division."""
-    for at in range(LANES):
-        lane[S, at] = -lane[SHIFT, at]
+        lane[S, at] = -found[X, at]
         lane[T, at] = 1.0
-        count[at] = 0
+        found[COUNT, at] = found[POWER, at] = 0.0
     for i in range(0, work.shape[0], STEP):
         for at in range(LANES):
-            shift, s, t, n = lane[SHIFT, at], lane[S, at], lane[T, at], count[at]
-            before = _bits(t)
+            shift, s, t, n = found[X, at], lane[S, at], lane[T, at], np.int64(0)
+            before = np.float64(t).view(np.int64)
             for k in range(STEP):
                 t = work[i + k, Q, at] * t + s  # T_{n+1} = d_n T_n
                 s = work[i + k, E, at] * s - shift * t
-                after = _bits(t)
+                after = np.float64(t).view(np.int64)
                 n += np.int64(np.uint64(before ^ after) >> np.uint64(63))
                 before = after
-            inverse = 1.0 / max(abs(s), abs(t))
-            lane[S, at], lane[T, at], count[at] = s * inverse, t * inverse, n
+            exponent = np.float64(max(abs(s), abs(t), 1e-300)).view(np.int64) >> 52
+            inverse = np.int64((2046 - exponent) << 52).view(np.float64)
+            lane[S, at], lane[T, at] = s * inverse, t * inverse
+            found[COUNT, at] += n
+            found[POWER, at] += exponent - 1023
+    for at in range(LANES):
+        found[F, at] = lane[T, at]
 
 
 @njit(**JIT)

@@ -10,6 +10,22 @@ import numpy as np
 from numba import njit
 
 from sshml.chain.bidiagonal import probe
+from sshml.chain.bracketing import (
+    COUNT,
+    ENDS,
+    FIELDS,
+    GRID,
+    HIGH,
+    NEXT,
+    POWER,
+    STEPS,
+    F,
+    X,
+    bracket,
+    choose,
+    narrow,
+    take,
+)
 from sshml.lanes import JIT, LANES
 
 ONSITE, HOPPING, SQUARE, ABOVE, BELOW, VECTOR, ROWS = range(7)
@@ -19,12 +35,6 @@ SHIFT, S, T, LEAST, TWIST, NORM, FIRST, PROBE, SUM, LANE_ROWS = range(10)
 """Rows of `lane`: lambda; two terms of recurrences; least |gamma| and its site; norm; sign of the first component;
 psi . r of a level, and the sum of its squares over the levels."""
 
-X, F, POWER, COUNT, FIELDS = range(5)
-"""What is known at a lambda: itself, det(H - lambda) = F 2^POWER, and how many levels lie below."""
-
-LOW, HIGH, NEXT, ENDS = range(4)
-"""Ends of the bracket of a level, and the lowest lambda seen above the level after it."""
-
 STEP = 8
 """Sites per step of the Sturm count, after which the two terms are scaled back."""
 
@@ -33,21 +43,6 @@ PAST = 4
 
 CLOSE = 2e-4
 """Levels nearer than this, where all lie in [-1, 1], are orthogonalised against each other."""
-
-STEPS = 60
-"""Determinants of a level, at most: bisection needs 55."""
-
-SPARE = 1
-"""Steps that a level may take more than by bisection."""
-
-GRID = 2
-"""Levels per point of the grid on which the levels are told apart first."""
-
-STRAIGHT = 1e-18
-"""Error of a chord at which its root is the level."""
-
-NARROW = 2.0**-52
-"""Width of a bracket at which a level is found, where all lie in [-1, 1]."""
 
 TINY = 1e-290
 CERTIFICATE = 1e-11
@@ -131,9 +126,9 @@ def _load(onsite, hoppings, work, centre, scale, first):
 
 @njit(**JIT)
 def _find_levels(work, lane, levels):
-    """Fill levels (level, lane); every lane goes on to its next level when it has found one."""
+    """Fill levels (level, lane)."""
     sites = len(levels)
-    points = max(2, sites // GRID)
+    points = max(2, int(sites / GRID))
     grid, place, level = np.zeros((LANES, points + 1, FIELDS)), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     ends, tried, widths = np.zeros((ENDS, FIELDS, LANES)), np.zeros((FIELDS, LANES)), np.zeros((2, LANES))
     for point in range(points + 1):
@@ -144,90 +139,15 @@ def _find_levels(work, lane, levels):
                 grid[at, point, field] = tried[field, at]
     ends[HIGH, X], ends[NEXT, X] = -2.0, 2.0
     for at in range(LANES):
-        place[at] = _bracket(ends, grid[at], place[at], widths, 0, at)
+        place[at] = bracket(ends, grid[at], place[at], widths, 0, at)
     root, found, left = np.zeros(LANES), np.zeros(LANES, np.bool_), LANES
     for _ in range(STEPS * sites):
-        _choose(ends, tried[X], widths, level, root, found)
-        for at in range(LANES):
-            if found[at] and level[at] < sites:
-                levels[level[at], at] = root[at]
-                level[at] += 1
-                if level[at] < sites:
-                    place[at] = _bracket(ends, grid[at], place[at], widths, level[at], at)
-                    tried[X, at] = 0.5 * (ends[LOW, X, at] + ends[HIGH, X, at])
-                else:
-                    left -= 1
+        choose(ends, tried[X], widths, level, root, found, False)
+        left -= take(ends, grid, place, widths, level, root, found, tried, levels)
         if not left:
             break
         _count_below(work, lane, tried)
-        _narrow(ends, tried, level)
-
-
-@njit(**JIT)
-def _bracket(ends, grid, place, widths, level, at):
-    """Start the bracket of a level from the grid and what was tried for the level before; return its place there."""
-    while grid[place, COUNT] <= level:
-        place += 1
-    above, below = grid[place], grid[max(place - 1, 0)]
-    before = ends[HIGH, X, at]  # at most NARROW above the level before, or a little above the root of its chord
-    known = ends[NEXT, X, at] < above[X]
-    for field in range(FIELDS):
-        ends[HIGH, field, at] = ends[NEXT, field, at] if known else above[field]
-        ends[LOW, field, at] = below[field]
-    more = ends[HIGH, COUNT, at] > level + 1
-    for field in range(FIELDS):
-        ends[NEXT, field, at] = ends[HIGH, field, at] if more else grid[-1, field]
-    if before > below[X]:  # next to the level before, where its determinant tells nothing of this one
-        ends[LOW, X, at], ends[LOW, F, at] = before, 0.0
-    widths[0, at] = widths[1, at] = 0.0
-    return place
-
-
-@njit(**JIT)
-def _choose(ends, x, widths, level, root, found):
-    """Choose the next lambda of each bracket, and say which levels are found.
-
-    The middle of the bracket until it holds one level; then where the chord of the determinant vanishes, moved a little
-    towards the middle and kept near it, so that both ends close in. Found is a level where the determinant is straight
-    to rounding, at the root of the chord.
-
-    Interpolate, truncate, project (Oliveira and Takahashi, ACM Trans. Math. Softw. 47, 5 (2020)): as fast as the secant
-    rule, and never more than SPARE steps slower than bisection.
-    """
-    low, high, inverse, bound = ends[LOW], ends[HIGH], widths[0], widths[1]
-    for at in range(LANES):
-        a, b, f, g = low[X, at], high[X, at], low[F, at], high[F, at]
-        middle, half = 0.5 * (a + b), 0.5 * (b - a)
-        alone = (low[COUNT, at] == level[at]) & (high[COUNT, at] == level[at] + 1) & (f * g < 0.0)
-        fresh = alone & (inverse[at] == 0.0)
-        over, most = 1.0 / half if fresh else inverse[at], 2.0**SPARE * half if fresh else bound[at]
-        inverse[at], bound[at] = over, 0.5 * most
-        # the chord vanishes at a + (b - a) f 2^p / (f 2^p - g 2^q)
-        apart = np.int64(min(max(high[POWER, at] - low[POWER, at], -1000.0), 1000.0))
-        chord = a + 2.0 * half * f / (f - g * np.int64((1023 + apart) << 52).view(np.float64))
-        side = 1.0 if chord < middle else -1.0
-        moved = chord + side * (half * half * over + 0.5 * NARROW)
-        moved = middle if (middle - moved) * side < 0.0 else moved
-        room = max(most - half, 0.0)
-        moved = moved if abs(moved - middle) <= room else middle - side * room
-        x[at] = moved if alone else middle
-        straight = alone & (half * half * over <= STRAIGHT)
-        root[at] = chord if straight else middle
-        found[at] = straight | (2.0 * half <= NARROW)
-
-
-@njit(**JIT)
-def _narrow(ends, tried, level):
-    """Close each bracket of a level by the count of levels below lambda."""
-    low, high, following = ends[LOW], ends[HIGH], ends[NEXT]
-    for at in range(LANES):
-        x, count = tried[X, at], tried[COUNT, at]
-        is_low, is_next = count <= level[at], (count > level[at] + 1) & (x < following[X, at])
-        for field in range(FIELDS):
-            new = tried[field, at]
-            low[field, at] = new if is_low else low[field, at]
-            high[field, at] = high[field, at] if is_low else new
-            following[field, at] = new if is_next else following[field, at]
+        narrow(ends, tried, level)
 
 
 @njit(**JIT)
