@@ -20,12 +20,12 @@ LOOPED = {16: 1000, 64: 100, 256: 8}
 """Chains for the loops that take one chain at a time."""
 
 
-def published(v, w):
+def published(v, w, onsite=None):
     """Fill H in a loop, diagonalise and append, chain by chain, as published code does."""
     energies, states = [], []
-    for v_chain, w_chain in zip(v, w, strict=True):
-        sites = 2 * len(v_chain)
-        h = np.zeros((sites, sites))
+    for chain, (v_chain, w_chain) in enumerate(zip(v, w, strict=True)):
+        sites = len(v_chain) + len(w_chain) + 1
+        h = np.zeros((sites, sites)) if onsite is None else np.diag(onsite[chain])
         for m in range(len(v_chain)):
             h[2 * m, 2 * m + 1] = h[2 * m + 1, 2 * m] = v_chain[m]
         for m in range(len(w_chain)):

@@ -20,7 +20,7 @@ from eigenstates import published
 from side_by_side import interleaved, machine, table
 
 from sshml.dataset import DatasetSpec, generate
-from sshml.dataset.draw import hoppings, samples
+from sshml.dataset.draw import labelled, samples
 
 SIZES = {16: 100000, 64: 20000}
 LOOPED = {16: 2000, 64: 400}
@@ -48,7 +48,8 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 
 def loop_into_hdf5(spec, path, count):
     """Diagonalise chain by chain, append, and write the lists at the end."""
-    energies, states = published(*hoppings(spec, "train", 0, count))
+    drawn = labelled(spec, "train", 0, count)
+    energies, states = published(*(drawn[name] for name in spec.kinds))
     with h5py.File(path, "w") as file:
         file["states"] = np.swapaxes(states, 1, 2).astype(np.float32)
         file["energies"] = np.array(energies, np.float32)

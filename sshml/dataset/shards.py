@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from sshml.files import new_file
 from sshml.hdf5 import crc32, format_of, is_sealed, new_hdf5, open_hdf5, refuse_foreign, seal
 
 SHARD_FORMAT = "sshml-shard"
+
+AHEAD = 2
+"""Batches of disordered chains that are computed ahead of the writing."""
 
 KERNEL_ROWS = 128
 """Samples to compute at a time, at least: the kernels of two cores take 64 each."""
@@ -57,7 +61,10 @@ def shards(layout, size):
 
 
 def batches(layout, shard):
-    """Yield the arrays of a shard, batch by batch; a thread computes the next one meanwhile."""
+    """Yield the arrays of a shard, batch by batch; a thread computes the next ones meanwhile.
+
+    Two of disordered chains, whose kernels are what takes the time, one of clean ones, which wait for the writing.
+    """
     rows = layout.block_rows * -(-KERNEL_ROWS // layout.block_rows)
     make = labelled if layout.recipe else samples
     starts = range(shard.first, shard.first + shard.count, rows)
@@ -66,11 +73,12 @@ def batches(layout, shard):
         return make(layout.spec, shard.split, first, min(rows, shard.first + shard.count - first))
 
     with ThreadPoolExecutor(1) as thread:
-        ahead = thread.submit(batch, starts[0])
-        for following in [*starts[1:], None]:
-            arrays = ahead.result()
+        depth = 1 if getattr(layout.spec, "is_clean", False) else AHEAD
+        ahead = deque(thread.submit(batch, start) for start in starts[:depth])
+        for following in [*starts[depth:], *[None] * len(ahead)]:
+            arrays = ahead.popleft().result()
             if following is not None:
-                ahead = thread.submit(batch, following)
+                ahead.append(thread.submit(batch, following))
             yield arrays
 
 
