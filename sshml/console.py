@@ -90,20 +90,32 @@ def progress_bars():
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    progress = Progress(*columns, console=Console(stderr=True))
 
-        def bar(description):
-            task = None
+    def bar(description):
+        task = None
 
-            def update(done, total):
-                nonlocal task
-                if task is None:
-                    task = progress.add_task(description, total=total)
-                progress.update(task, completed=done, total=total)
+        def update(done, total):
+            nonlocal task
+            if task is None:
+                progress.start()
+                task = progress.add_task(description, total=total)
+            progress.update(task, completed=done, total=total)
 
-            return update
+        return update
 
+    with _stopped(progress):
         yield bar
+
+
+@contextlib.contextmanager
+def _stopped(progress):
+    """Stop bars in the end that were started; those that were not leave no empty line before an error."""
+    try:
+        yield
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 @contextlib.contextmanager
@@ -121,20 +133,21 @@ def job_bar():
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = None
+    progress, task = Progress(*columns, console=Console(stderr=True)), None
 
-        def report(done, total, seconds, all_seconds):
-            nonlocal task
-            if not total:
-                return
-            if task is None:
-                task = progress.add_task("", total=1.0, jobs="", left="")
-            share = seconds / all_seconds if all_seconds else done / total
-            elapsed = progress.tasks[0].elapsed or 0.0
-            left = f"about {duration(elapsed * (1 - share) / share)} left" if share > 0.02 and done < total else ""
-            progress.update(task, completed=share, jobs=f"{done}/{total}", left=left)
+    def report(done, total, seconds, all_seconds):
+        nonlocal task
+        if not total:
+            return
+        if task is None:
+            progress.start()
+            task = progress.add_task("", total=1.0, jobs="", left="")
+        share = seconds / all_seconds if all_seconds else done / total
+        elapsed = progress.tasks[0].elapsed or 0.0
+        left = f"about {duration(elapsed * (1 - share) / share)} left" if share > 0.02 and done < total else ""
+        progress.update(task, completed=share, jobs=f"{done}/{total}", left=left)
 
+    with _stopped(progress):
         yield report
 
 

@@ -35,3 +35,11 @@ def test_the_bar_over_jobs(capsys):
         report(0, 4, 0.0, 100.0)
         report(3, 4, 75.0, 100.0)
     assert "3/4 jobs" in capsys.readouterr().err
+
+
+def test_bars_that_were_not_begun_leave_no_line(capsys):
+    with progress_bars() as bar:
+        bar("chains")
+    with job_bar():
+        pass
+    assert capsys.readouterr() == ("", "")

@@ -329,5 +329,5 @@ class _SinglePart(_StackedPart):
         scores = self.model(self.inputs.clone())
         del self.module.forward
         check_labels(labels, scores.shape[-1])
-        hits = (scores.argmax(-1) == labels).sum()
+        hits = (scores.argmax(1) == labels).sum()
         return hits[None].cpu().numpy()

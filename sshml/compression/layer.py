@@ -93,7 +93,7 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def _largest(self, room):
         """Return the largest size whose matrix takes so many bytes, 0 where none does."""
-        return 0
+        raise NotImplementedError
 
     def _adopt(self, layer, allow_growth):
         """Take the bias and training mode of `layer`, after refusing to be larger than it."""

@@ -72,9 +72,8 @@ def diagram(split, bins=BINS):
     spec, names = split.spec, split.spec.stored
     if not names:
         return None
-    order = sorted(names, key=lambda name: not name.startswith("clean_"))
-    clean = [name for name in order if name.startswith("clean_") and name != "clean_onsite"]
-    other = [name for name in order if name not in clean]
+    clean = [name for name in names if name.startswith("clean_") and name != "clean_onsite"]
+    other = sorted((name for name in names if name not in clean), key=lambda name: not name.startswith("disorder_"))
     chosen = [clean[0], other[0]] if clean else other[:2]
     found, edges = split.read(tuple(chosen)), []
     places = []

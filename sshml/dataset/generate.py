@@ -52,7 +52,7 @@ def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size
     total = sum(getattr(spec, split) for split in SPLITS)
     report = (lambda done: progress(done, total)) if progress else (lambda done: None)
     if shard_size is None and (workers > 1 or scheduler):
-        per_shard = max(1, SHARD_BYTES // layout.n_bytes(1))
+        per_shard = SHARD_BYTES // layout.n_bytes(1)
         shard_size = max(layout.block_rows, per_shard // layout.block_rows * layout.block_rows)
     if shard_size is None:
         _in_one_piece(layout, path, force, report)

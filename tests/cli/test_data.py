@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+
+from sshml.dataset import check, open_dataset
 
 
 def test_check_and_info(call, folder):
@@ -86,7 +89,75 @@ def test_show(call, folder, tmp_path):
     rows = json.loads(out)
     assert code == 0
     assert len(rows) == 5
-    assert all(0 <= row["share in the end cells"] <= 1 for row in rows)
+    psi = open_dataset(folder / "chains.h5").test.read("states", slice(5))
+    shares = (psi[:, 4, [0, 1, 6, 7]] ** 2).sum(1)
+    np.testing.assert_allclose([row["share in the end cells"] for row in rows], shares, rtol=1e-6)
     assert figure.stat().st_size > 5000
     assert call(folder, "show", "chains.h5", "--out", figure)[0] == 2  # it exists
     assert call(folder, "show", "chains.h5", "--out", tmp_path / "c.png", "--split", "all")[0] == 2
+
+
+SIZES = ("--train", 60, "--valid", 5, "--test", 40)
+
+
+def test_other_chains(call, tmp_path):
+    """Ranges, laws, on-site energies and half a cell; maps of a diagram; a table that comes back as hoppings."""
+    options = ("--law", "quasiperiodic", "--power", 2, "--beta", "0.4:0.6", "--correlated", "--half-cell")
+    code, out, _ = call(
+        tmp_path,
+        "generate",
+        "a.h5",
+        "--cells",
+        4,
+        "--v",
+        "0:2",
+        "--disorder-v",
+        "0:4",
+        "--onsite",
+        "0:1",
+        *options,
+        *SIZES,
+    )
+    assert code == 0
+    assert "60 + 5 + 40 chains of 9 sites" in out
+    spec = check(tmp_path / "a.h5").spec
+    assert (spec.power, spec.correlated, spec.half_cell, str(spec.beta)) == (2, True, True, "0.4:0.6")
+    code, out, _ = call(tmp_path, "info", "a.h5", "--json")
+    rows = {row["quantity"]: row["value"] for row in json.loads(out)}
+    assert rows["disorder_v"] == "0:4"
+    assert rows["disorder_w"] == 0
+    shares = [value for name, value in rows.items() if name.startswith("share of topological chains, disorder_v")]
+    assert len(shares) == 4
+    assert all(0 <= share <= 1 for share in shares)
+    assert 0.3 < rows["label from one number, gap (test)"]["accuracy"] <= 1
+    assert call(tmp_path, "show", "a.h5", "--out", "a.png")[0] == 0
+
+
+def test_hoppings_of_a_file(call, tmp_path):
+    assert call(tmp_path, "generate", "a.h5", "--cells", 3, "--disorder-v", 0.5, *SIZES)[0] == 0
+    assert call(tmp_path, "export", "a.h5", "a.csv")[0] == 0
+    code, out, _ = call(tmp_path, "generate", "b.h5", "--hoppings", "a.csv", "--gauge", "fixed", "--recipe")
+    assert code == 0
+    assert "60 + 5 + 40 chains of 6 sites" in out
+    a, b = (check(tmp_path / f"{name}.h5") for name in "ab")
+    np.testing.assert_array_equal(a.test.read("v"), b.test.read("v"))
+    np.testing.assert_array_equal(a.test.read("winding"), b.test.read("winding"))
+    assert b.spec.gauge == "fixed"
+    assert b.recipe
+    code, out, _ = call(tmp_path, "info", "b.h5")
+    assert code == 0
+    assert "v, w" in out
+    np.savez(tmp_path / "c.npz", v=a.train.read("v"), w=a.train.read("w"))
+    for options, words in (
+        (("--hoppings", "a.csv", "--cells", 3), "--cells has no meaning beside --hoppings"),
+        (("--hoppings", "a.csv", "--test", 3), "--test is 3 but a.csv has 40 rows"),
+        (("--hoppings", "c.npz"), "60 chains were given; train + valid + test = 28000"),
+        (("--hoppings", "c.h5"), "does not exist"),
+        (("--v", "1", "--w", "1", "--disorder-v", "0:1:3"), "same clean chains"),
+        (("--hoppings", "d.h5"), "is named twice"),
+    ):
+        code, _, err = call(tmp_path, "generate", "d.h5", *options)
+        assert (code, err.count("\n")) == (2, 1)
+        assert words in err
+    assert call(tmp_path, "generate", "d.h5", "--hoppings", "c.npz", "--train", 50, "--valid", 5, "--test", 5)[0] == 0
+    assert open_dataset(tmp_path / "d.h5").spec.kinds == ("v", "w")

@@ -178,13 +178,29 @@ class Command:
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
-def test_arrays_are_not_unpickled(call, folder, tmp_path, name):
-    os.link(folder / "run.h5", tmp_path / "run.h5")
+def test_arrays_are_not_unpickled(call, shop, tmp_path, name):
+    os.link(shop / "net.pt2", tmp_path / "net.pt2")
     objects = np.array([Command()], dtype=object)
     if name == "x.npy":
         np.save(tmp_path / name, objects)
     else:
         np.savez(tmp_path / name, x=objects)
-    code, _, err = call(tmp_path, "compress", "run.h5", "o.h5", "--share", 0.5, "--data", name)
+    code, _, err = call(tmp_path, "compress", "net.pt2", "o.h5", "--share", 0.5, "--data", name)
     assert (code, err.count("\n")) == (2, 1)
+    assert f"{name} cannot be read" in err
     assert not (tmp_path / "executed").exists()
+
+
+def test_the_labels_of_an_archive_give_way_to_others(call, shop, tmp_path):
+    """--labels beside an archive with x and y: the accuracies of the report are those on the labels asked for."""
+    with np.load(shop / "data.npz") as data:
+        y = data["y"]
+    np.save(tmp_path / "wrong.npy", (y + 1) % 3)
+    found = []
+    for number, labels in enumerate([(), ("--labels", tmp_path / "wrong.npy")]):
+        arguments = ("net.pt2", tmp_path / f"o{number}.h5", "--share", 0.9, "--data", "data.npz", *labels, "--json")
+        code, out, err = call(shop, "compress", *arguments)
+        assert code == 0, err
+        totals = json.loads(out)["totals"]
+        found.append(next(value for name, value in totals.items() if "accuracy" in name))
+    assert found[0] != found[1]

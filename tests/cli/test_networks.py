@@ -51,3 +51,19 @@ def test_data_of_other_labels_or_sizes_are_refused(call, folder, tmp_path):
     code, _, err = call(folder, "evaluate", "run.h5", "chains.h5", "--split", "all")
     assert code == 2
     assert "choose one of train, valid, test" in err
+
+
+def test_views_of_parts(call, folder, tmp_path):
+    """The width of the network follows from the view; a view that the chains do not have is one line."""
+    view = ("--view", "states/levels=2,5/signs=pairs", "--flip-signs")
+    options = ("--hidden", "4", "--seeds", 1, "--epochs", 1, "--device", "cpu")
+    assert call(folder, "train", "chains.h5", tmp_path / "a.h5", *view, *options)[0] == 0
+    run = load_run(tmp_path / "a.h5")
+    assert run.training.view == "states/levels=2,5/signs=pairs"
+    assert run.weights["1.weight"].shape[-1] == 2 * 8
+    code, _, err = call(folder, "train", "chains.h5", tmp_path / "b.h5", "--view", "states/levels=8", *options)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the chains have 8" in err
+    code, _, err = call(folder, "select", tmp_path / "a.h5", "chains.h5", "--out", tmp_path / "s.png")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not all levels and sites" in err

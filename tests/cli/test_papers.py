@@ -84,4 +84,7 @@ def test_the_list_says_what_there_is(call, tmp_path):
     code, out, _ = call(tmp_path, "reproduce", "fc2", "--list")
     assert "tuning_epochs" in out
     assert "2,4,8,16,22" in out
+    code, out, _ = call(tmp_path, "reproduce", "all", "--list")
+    assert "tuning_epochs" in out
+    assert "cut_cells" in out
     assert list(tmp_path.iterdir()) == []

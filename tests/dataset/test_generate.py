@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sshml import jobs
-from sshml.dataset import DatasetSpec, check, generate, open_dataset, samples
+from sshml.dataset import DatasetSpec, Layout, check, generate, open_dataset, samples
 from sshml.errors import SSHMLError
 
 SPEC = DatasetSpec(cells=3, disorder_v=0.5, disorder_w=1.0, train=40, valid=7, test=11, seed=5)
@@ -98,6 +98,19 @@ def test_rows_of_a_recipe(tmp_path, index):
     for name in ("states", "energies", "v", "winding"):
         full, made = (open_dataset(tmp_path / f"{kind}.h5").train.read(name, index) for kind in ("full", "recipe"))
         np.testing.assert_array_equal(full, made)
+
+
+def test_two_workers_make_shards_of_whole_blocks(tmp_path, monkeypatch):
+    """Where no size is given; one process makes one file."""
+    monkeypatch.setattr(sys.modules["sshml.dataset.generate"], "SHARD_BYTES", 1)
+    spec = dataclasses.replace(SPEC, cells=40, train=200, valid=2, test=2)  # 160 chains of 80 sites to a block
+    rows = Layout(spec).block_rows
+    generate(spec, tmp_path / "a.h5", workers=2)
+    assert sorted(path.name.split("-")[1] for path in (tmp_path / "a.shards").glob("train-*.h5")) == [
+        f"{first:012d}" for first in range(0, 200, rows)
+    ]
+    generate(spec, tmp_path / "b.h5", workers=1)
+    assert not (tmp_path / "b.shards").exists()
 
 
 def test_workers_make_the_same_bytes(tmp_path):

@@ -38,6 +38,7 @@ def test_figure_numbers_and_claims(reproduced):
     assert all(abs(float(row["mean"]) - float(row["published"])) < 0.15 for row in found.claims)
     assert len(found.tables.rows("diagram")) == 2 * 81
     assert {row["cells"] for row in found.tables.rows("cut")} == {"10", "20"}
+    assert (found.tables.columns("cut", cells=10)["W_v"] == np.linspace(0, 5, 51).round(6)).all()
     assert (found.folder / "phases.png").stat().st_size > 10000
 
 
