@@ -43,9 +43,9 @@ class Settings:
     cells: int = 32
     window: int = 16
     strengths: tuple = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
-    train: int = 6000
+    train: int = 4000
     test: int = 2000
-    epochs: int = 15
+    epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 1e-3
     components: int = 10
