@@ -14,6 +14,7 @@ from torch import nn
 from sshml.analysis import entropy_recorder
 from sshml.classifier import MLP, Stream, TrainingSpec, fit, resume
 from sshml.errors import SSHMLError
+from sshml.hdf5 import seal
 
 NETWORKS = {
     "batched": lambda: MLP((64, 16, 2)),
@@ -247,3 +248,16 @@ def test_it_survives_kill_9(tmp_path):
         assert subprocess.run([*arguments, str(epoch)], check=False).returncode == -signal.SIGKILL
     assert subprocess.run(arguments, check=False).returncode == 0
     assert tree_of(tmp_path / "resumed.h5") == tree_of(tmp_path / "calm.h5")
+
+
+def test_a_checkpoint_that_leads_elsewhere_is_refused(data, tmp_path):
+    path = tmp_path / "state.h5"
+
+    with pytest.raises(Stop):
+        fit(NETWORKS["batched"], data, data, TRAINING, 1, "cpu", checkpoint=path, on_epoch=stopping_at(3))
+    path.write_bytes(path.read_bytes()[:-14])
+    with h5py.File(path, "r+") as file:
+        file["state/elsewhere"] = h5py.ExternalLink("other.h5", "/x")
+    seal(path)
+    with pytest.raises(SSHMLError, match="link"):
+        fit(NETWORKS["batched"], data, data, TRAINING, 1, "cpu", checkpoint=path)

@@ -391,6 +391,13 @@ def test_what_a_run_cannot_keep_or_train_is_refused(rng, words):
             fit(network, toy(rng), toy(rng), TrainingSpec(epochs=1), [0, 1, 2, 3], "cpu")
 
 
+def test_what_cannot_be_kept_is_refused_before_it_is_trained(rng):
+    begun = []
+    with pytest.raises(SSHMLError, match="outside of its state_dict"):
+        fit(plain_tensor, toy(rng), toy(rng), TrainingSpec(epochs=1), 2, "cpu", on_epoch=lambda *_: begun.append(1))
+    assert not begun
+
+
 def test_an_error_of_the_network_is_one_line(rng):
     """Batch norm cannot train on the single sample that is left over."""
     data = toy(rng, 41)

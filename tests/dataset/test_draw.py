@@ -221,3 +221,8 @@ def test_closed_gaps_are_drawn_again_with_their_parameters():
     for found in (spec, twice):
         drawn = labelled(found, "train", 0, 30)
         assert (np.abs(drawn["log_margin"]) > 1e-14).all()
+
+
+def test_what_is_no_spec_is_refused():
+    with pytest.raises(SSHMLError, match="expected a DatasetSpec"):
+        hoppings("chains", "train", 0, 1)
