@@ -273,3 +273,9 @@ def test_bad_weights(bad, words):
         schmidt_values(bad)
     with pytest.raises(SSHMLError, match="convert it"):
         schmidt_values(torch.ones(4, 4, dtype=torch.float16))
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1, 2, 3, np.inf])
+def test_values_that_are_zero_add_nothing(alpha):
+    for values, expected in (([1.0, 0.0], 0.0), ([1.0, 1.0, 0.0], np.log(2)), ([0.0, 0.0], 0.0)):
+        assert entanglement_entropy(values, alpha=alpha) == pytest.approx(expected, abs=1e-12)

@@ -36,6 +36,7 @@ def test_every_experiment_has_a_name_and_a_line():
         "lowrank",
         "phases",
         "transfer",
+        "wine",
     ]
     assert all(0 < len(line) <= 120 for line in found.values())
     for name in found:
