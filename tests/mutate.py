@@ -3,8 +3,9 @@
 python tests/mutate.py --count 60 --seed 1 --jobs 2
 
 Lines are drawn by seed, so many from each room, from within functions; errors' texts, docstrings, what only draws, and
-sizes of buffers are left alone. Each change is tried in a copy of the tree: first by the test file that mirrors the module, then by all
-tests of its room. A change that only makes something slower or larger cannot be noticed; look at each that was not.
+sizes of buffers are left alone. Each change is tried in a copy of the tree: first by the test file that mirrors the
+module, then by all tests of its room. A change that only makes something slower or larger cannot be noticed; look at each
+that was not.
 """
 
 import argparse
@@ -44,8 +45,8 @@ SWAPS = {
 DRAWS = ("ax.", "axes[", "figure", "ticks", "COLORS", "print_table(")
 """In lines that only draw."""
 
-IDLE = {"strict", "sort_keys", "exist_ok", "parents", "missing_ok", "ignore_errors", "initial", "keepdims"}
-"""Options of calls that guard against what does not happen, or order what has no order: their change changes nothing."""
+IDLE = {"strict", "sort_keys", "exist_ok", "parents", "missing_ok", "ignore_errors"}
+"""Options of calls that guard against what does not happen, or order what has no order."""
 
 SIZES = {"max", "empty", "zeros"}
 """Calls whose whole numbers are sizes of buffers and blocks, at least so many."""
