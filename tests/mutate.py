@@ -4,8 +4,8 @@ python tests/mutate.py --count 60 --seed 1 --jobs 2
 
 Lines are drawn by seed, so many from each room, from within functions; errors' texts, docstrings, what only draws, and
 sizes of buffers are left alone. Each change is tried in a copy of the tree: first by the test file that mirrors the
-module, then by all tests of its room. A change that only makes something slower or larger cannot be noticed; look at each
-that was not.
+module, then by all tests of its room. A change that only makes something slower or larger cannot be noticed; look at
+each that was not.
 """
 
 import argparse
