@@ -219,7 +219,7 @@ def _draw(tables, settings):
     figure, axes = new_figure(1, 3, width=3.4, height=3.0)
     for ax, table, column, name in (
         (axes[0, 0], "accuracy", "accuracy", "accuracy, trained on clean chains"),
-        (axes[0, 1], "overlap", "overlap", f"overlap of {settings.components} components with clean"),
+        (axes[0, 1], "overlap", "overlap", f"overlap of {settings.components} components"),
     ):
         for kind, color in zip(KINDS, COLORS, strict=False):
             band = _over_datasets(tables.columns(table, kind=kind), column, settings)
@@ -236,7 +236,9 @@ def _draw(tables, settings):
         ax.plot(found["first"], found["second"], form, color=color, markersize=3, alpha=0.7, label=LABELS[kind])
     ax.set_xlabel("first component of clean chains")
     ax.set_ylabel("second component")
-    ax.legend(fontsize=7)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.4 * (high - low))
+    ax.legend(fontsize=7, loc="upper right")
     return figure
 
 
