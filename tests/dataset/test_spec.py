@@ -146,3 +146,10 @@ def test_enough_chains_of_a_binary_law_are_allowed():
     assert DatasetSpec(cells=4, v=1, w=1, law="binary", disorder_v="0.5:1")
     with pytest.raises(SSHMLError, match="some twice"):
         DatasetSpec(cells=30, v=1, w=1, law="binary", disorder_v=1, probability=0.01, **small)
+
+
+def test_a_grid_gives_a_binary_law_more_chains():
+    small = {"train": 50, "valid": 5, "test": 5, "cells": 12, "w": 1, "law": "binary", "disorder_v": 0.3}
+    assert DatasetSpec(v="1:2:1000", **small)  # 60^2 / 1000 points / 2^12 chains at each
+    with pytest.raises(SSHMLError, match="some twice"):
+        DatasetSpec(v="1:2:2", **small)
