@@ -612,6 +612,8 @@ def made(data, run, folder):
         ),
         "analysis.vector_entropies": (analysis.vector_entropies, {"weight": layer, "shape": shape, "count": 2}),
         "analysis.Sweep.smallest": (sweep.smallest, {"threshold": 0.5}),
+        "experiments.joint_claims": (experiments.joint_claims, {"out": folder}),
+        "experiments.write_joint": (experiments.write_joint, {"out": folder / "joint"}),
         "experiments.load": (experiments.load, {"name": "fc2"}),
         "experiments.above": (experiments.above, {"bound": 1.0}),
         "experiments.at_least": (experiments.at_least, {"least": 1.0}),
@@ -670,6 +672,11 @@ def folder(tmp_path_factory, run):
     classifier.save_run(run, made / "run.h5")
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
     compression.save_model(net, made / "model.h5")
+    (made / "joint" / "mine").mkdir(parents=True)
+    (made / "joint" / "mine" / "settings.json").write_text("{}")
+    row = "A,said,me,1,1,,,1,1,mean > 0,holds,"
+    head = "id,claim,source,published,mean,std,error,seeds,of,criterion,verdict,older"
+    (made / "joint" / "mine" / "claims.csv").write_text(f"{head}\n{row}\n")
     np.savez(made / "hoppings.npz", v=np.ones((3, 2)), w=np.ones((3, 1)))
     compression.export_model(net, made / "model.pt2", torch.zeros(2, 6))
     return made

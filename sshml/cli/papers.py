@@ -165,16 +165,28 @@ def _report(outcomes, json):
         numbers = ("mean", "std", "error")
         print_json([row | {name: float(row[name]) if row[name] else None for name in numbers} for row in rows])
     elif rows:
-        shown = most_telling(rows, LINES)
+        decided = sum(row["criterion"] != "" for row in rows)
+        shown = most_telling(rows, max(LINES, decided) if len(outcomes) > 1 else LINES)
         head = ("", "claim", "source", "published", "measured (n)", "verdict")
         table = [(r["id"], r["claim"], r["source"], r["published"], measured(r), r["verdict"]) for r in shown]
         some = f" ({len(shown)} of {len(rows)}, those of the sources first; all are in claims.csv)"
         print_table(f"Claims{some if len(shown) < len(rows) else ''}", head, table)
     if not json:
+        if len(outcomes) > 1:
+            _joint(outcomes)
         for outcome in outcomes:
             count = f"{len(outcome.claims)} claims in claims.csv, figures (png, pdf), tables (csv), jobs.csv"
             print(f"{outcome.folder}: {count if outcome.folder.exists() else 'nothing is written, no job is done'}")
     _fail([f"{outcome.name}: {line}" for outcome in outcomes for line in outcome.failures])
+
+
+def _joint(outcomes):
+    """Write the table of all claims in the folder of the results."""
+    from sshml.experiments import write_joint
+
+    folders = {outcome.folder.parent for outcome in outcomes if outcome.claims and outcome.folder.exists()}
+    for folder in folders:
+        print(f"{write_joint(folder)}: the claims of all experiments in {folder}")
 
 
 def _fail(lines):

@@ -3,6 +3,7 @@
 from sshml.experiments.catalogue import load, names, settings_of
 from sshml.experiments.claims import NOT_ZERO, POSITIVE, Claim, Rule, above, at_least, at_most, near
 from sshml.experiments.experiment import Experiment, Job, Result, Where
+from sshml.experiments.joint import joint_claims, write_joint
 from sshml.experiments.runner import Outcome, Plan, job_lines, redraw, run
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "at_least",
     "at_most",
     "job_lines",
+    "joint_claims",
     "load",
     "names",
     "near",
     "redraw",
     "run",
     "settings_of",
+    "write_joint",
 ]

@@ -88,3 +88,17 @@ def test_the_list_says_what_there_is(call, tmp_path):
     assert "tuning_epochs" in out
     assert "cut_cells" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_experiments_have_one_table(call, tmp_path):
+    """All claims that a rule decides are printed, and written beside the folders of the experiments."""
+    sizes = ("points=3", "chains=4", "cells=9", "cut_chains=4", "cut_cells=5", "seeds=2")
+    assert call(tmp_path, "reproduce", "phases", *(word for size in sizes for word in ("--set", size)))[0] == 0
+    assert not (tmp_path / "results" / "claims.md").exists()
+    assert call(tmp_path, "reproduce", "wine", "--set", "seeds=2")[0] == 0
+    code, out, _ = call(tmp_path, "reproduce", "phases", "wine", "--redraw")
+    assert code == 0
+    assert "claims.md: the claims of all experiments" in out
+    text = (tmp_path / "results" / "claims.md").read_text()
+    assert "## phases" in text
+    assert "## wine" in text
