@@ -107,3 +107,8 @@ def test_the_best_exchange_comes_first():
     for budget, expected in ((2.1, (1, 1)), (1.6, (1, 2)), (1.45, (2, 2)), (0.6, (3, 2)), (0.41, (3, 3)), (-1, (3, 3))):
         found = _Search._added_up(search, curves, budget)
         assert (found["a"], found["b"]) == expected, budget
+
+
+def test_data_that_are_no_tensors_are_refused():
+    with pytest.raises(SSHMLError, match="tensors"):
+        RankLoss(nn.Linear(6, 2), (np.zeros((4, 6)), np.zeros(4, int)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sshml.compression import MPOLinear, MPOShape
-from sshml.compression.budget import choose_bonds, keep_accuracy
+from sshml.compression.budget import bond_path, choose_bonds, keep_accuracy
 from sshml.compression.mpo import tensorised
 from sshml.errors import SSHMLError
 
@@ -132,3 +132,18 @@ def test_an_accuracy_is_kept():
 def test_bad_input(options, words):
     with pytest.raises(SSHMLError, match=words):
         choose_bonds(weight_of(0), SHAPE, **options)
+
+
+def test_the_path_grows_to_the_full_bonds():
+    """Step by step dearer and truer, from bonds 1 to exactness, and no further than it may."""
+    weight = weight_of(1)
+    path = bond_path(weight, SHAPE)
+    assert path[0][0] == (1, 1, 1)
+    assert path[-1][0] == tuple(SHAPE.bonds())
+    costs = [numbers for _, numbers in path]
+    assert costs == [SHAPE.n_parameters(bonds) for bonds, _ in path]
+    assert all(a < b for a, b in itertools.pairwise(costs))
+    losses = [bound(weight, SHAPE, bonds) for bonds, _ in path]
+    assert all(a >= b - 1e-12 for a, b in itertools.pairwise(losses))
+    short = bond_path(weight, SHAPE, costs[2])
+    assert [step for step in path if step[1] <= costs[2]] == short

@@ -37,3 +37,10 @@ def test_bias_and_frozen_weight_are_those_of_the_layer():
     some = with_forms(attention, "", {"k": [LowRankLinear.of(attention.in_proj_weight.chunk(3)[1], rank=2)]})
     assert [type(part) for part in some.parts] == [nn.Linear, LowRankLinear, nn.Linear]
     assert some.out_proj is attention.out_proj
+
+
+def test_a_stored_matrix_has_no_bias_of_its_own():
+    matrix, x = torch.randn(3, 5), torch.randn(4, 5)
+    layer = StoredMatrix.of_matrix(matrix)
+    assert layer.bias is None
+    torch.testing.assert_close(layer(x), x @ matrix.T)
