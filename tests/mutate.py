@@ -52,6 +52,22 @@ SIZES = {"max", "empty", "zeros"}
 """Calls whose whole numbers are sizes of buffers and blocks, at least so many."""
 
 
+EQUAL = {
+    "size, largest, peak, norm = 0.0, 0.0, 0, 0.0": "any component can be the first, up to underflow",
+    "about = np.int64((2046 - (np.float64(half).view(np.int64) >> 52)) << 52).view(np.float64)  # 1 / half, up to 2": (
+        "a scale, good to a factor"
+    ),
+    "weight = torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype, device=y.device).view(y[0].shape)": "any would do",
+    "factory=functools.partial(copy.deepcopy, models[0]),": "a module of the architecture; its weights are replaced",
+    "rows = max(1, BLOCK // (len(u) * problem.shape[0]))": "size of a block",
+    "order = part.weight.flatten(1).abs().argsort(dim=1, descending=True, stable=True)": "of equal weights",
+    "for _ in range(60):": "steps of a bisection that has ended",
+    "sign[sign == 0] = 1": "a product of floats that is exactly 0",
+    'if network == "small" and method in PUBLISHED_TIMES:': "draws",
+}
+"""Lines whose change, as it was drawn, changes no result, and why; they are not drawn again."""
+
+
 class Sites(ast.NodeVisitor):
     """Collect (line, first column, last column, new text) of what can be changed within functions."""
 
@@ -141,7 +157,7 @@ def mutants(room, count, seed):
     random.Random(f"{seed} {room}").shuffle(everything)
     seen, found = set(), []
     for mutant in everything:
-        if mutant[:2] not in seen and len(found) < count:
+        if mutant[:2] not in seen and len(found) < count and mutant[2].strip() not in EQUAL:
             seen.add(mutant[:2])
             found.append(mutant)
     return found

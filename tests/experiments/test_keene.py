@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 
@@ -51,3 +53,21 @@ def test_smaller_sets_are_all_of_them_with_their_losses(small_images):
     assert set(found) == set(every)
     for ranks, loss in found.items():
         np.testing.assert_allclose(loss, cuts(dict(zip(names, ranks, strict=True))), rtol=1e-4)
+
+
+def test_what_is_timed(small_images, monkeypatch):
+    """Each method after every step, and after every epoch."""
+    made = []
+
+    class Recorded(keene.LowRank):
+        def __init__(self, model, **options):
+            made.append((options["method"], options["every"]))
+            super().__init__(model, **options)
+
+    monkeypatch.setattr(keene, "LowRank", Recorded)
+    where = SimpleNamespace(root=None, device="cpu", progress=lambda *_: None)
+    rows = keene.times(where, "small", rank=5, repeats=1, batch_size=50, learning_rate=0.1, valid=100)["times"]
+    steps = -(-len(images("mnist", None, 100).train.labels) // 50)
+    methods = ("svd", "randomized", "subspace")
+    assert made == [(method, every) for method in methods for every in (1, steps)]
+    assert {row["every"] for row in rows} == {"batch", "epoch"}

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from torch import nn
 
 from sshml.compression import Choice, Plan, compress, n_bytes
 from sshml.errors import SSHMLError
 from sshml.experiments import lowrank
+from sshml.experiments.lowrank import _loaded
 
 
 def test_every_way_at_its_share(small_images, reproduced):
@@ -42,3 +44,11 @@ def test_bad_settings():
         lowrank.Settings(networks=("vgg",))
     with pytest.raises(SSHMLError, match="above 0 and below 1"):
         lowrank.Settings(shares=(1.0,))
+
+
+def test_a_member_is_loaded_into_the_network():
+    model = nn.Linear(3, 2)
+    state = {"weight": torch.randn(4, 2, 3), "bias": torch.randn(4, 2)}
+    assert _loaded(model, state, 2) is model
+    torch.testing.assert_close(model.weight.detach(), state["weight"][2])
+    torch.testing.assert_close(model.bias.detach(), state["bias"][2])
