@@ -16,18 +16,18 @@ from numba import njit
 
 from sshml.chain.bracketing import (
     COUNT,
-    ENDS,
     FIELDS,
     GRID,
-    HIGH,
-    NEXT,
     POWER,
     STEPS,
     F,
     X,
+    begin,
     bracket,
     choose,
     narrow,
+    note,
+    power_of,
     take,
 )
 from sshml.lanes import JIT, LANES
@@ -200,19 +200,14 @@ def _find_levels(work, lane, levels, lowest):
     """Fill levels (level, lane), the lambda = sigma^2, from the lowest that is not 0 on."""
     cells = len(levels)
     points = max(2, int(cells / GRID))
-    grid, place = np.zeros((LANES, points + 1, FIELDS)), np.zeros(LANES, np.int64)
-    level = np.full(LANES, lowest)
-    ends, tried, widths = np.zeros((ENDS, FIELDS, LANES)), np.zeros((FIELDS, LANES)), np.zeros((2, LANES))
+    level, left = np.full(LANES, lowest), LANES
+    grid, place, ends, tried, widths, root, found = begin(points, 0.0, 2.0 * LARGEST)
     for point in range(points + 1):
         tried[X] = max(SMALLEST, LARGEST * (point / points) ** 2)
         _count_below(work, lane, tried)
-        for at in range(LANES):
-            for field in range(FIELDS):
-                grid[at, point, field] = tried[field, at]
-    ends[HIGH, X], ends[NEXT, X] = 0.0, 2.0 * LARGEST
+        note(grid, point, tried)
     for at in range(LANES):
         place[at] = bracket(ends, grid[at], place[at], widths, level[at], at)
-    root, found, left = np.zeros(LANES), np.zeros(LANES, np.bool_), LANES
     for _ in range(STEPS * cells):
         choose(ends, tried[X], widths, level, root, found, True)
         left -= take(ends, grid, place, widths, level, root, found, tried, levels)
@@ -267,13 +262,11 @@ def _count_below(work, lane, found):
                 after = np.float64(t).view(np.int64)
                 n += np.int64(np.uint64(before ^ after) >> np.uint64(63))
                 before = after
-            exponent = np.float64(max(abs(s), abs(t), 1e-300)).view(np.int64) >> 52
-            inverse = np.int64((2046 - exponent) << 52).view(np.float64)
+            power, inverse = power_of(s, t)
             lane[S, at], lane[T, at] = s * inverse, t * inverse
             found[COUNT, at] += n
-            found[POWER, at] += exponent - 1023
-    for at in range(LANES):
-        found[F, at] = lane[T, at]
+            found[POWER, at] += power
+    found[F] = lane[T]
 
 
 @njit(**JIT)

@@ -35,6 +35,30 @@ NARROW = 2.0**-52
 
 
 @njit(**JIT)
+def begin(points, lowest, highest):
+    """Return (grid, place, ends, tried, widths, root, found) of lanes whose levels lie between two numbers."""
+    grid, place = np.zeros((LANES, points + 1, FIELDS)), np.zeros(LANES, np.int64)
+    ends, tried, widths = np.zeros((ENDS, FIELDS, LANES)), np.zeros((FIELDS, LANES)), np.zeros((2, LANES))
+    ends[HIGH, X], ends[NEXT, X] = lowest, highest
+    return grid, place, ends, tried, widths, np.zeros(LANES), np.zeros(LANES, np.bool_)
+
+
+@njit(**JIT)
+def power_of(s, t):
+    """Return the power of 2 in the size of two numbers, and its inverse."""
+    exponent = np.float64(max(abs(s), abs(t), 1e-300)).view(np.int64) >> 52
+    return exponent - 1023, np.int64((2046 - exponent) << 52).view(np.float64)
+
+
+@njit(**JIT)
+def note(grid, point, tried):
+    """Keep what was found at a point of the grid."""
+    for at in range(LANES):
+        for field in range(FIELDS):
+            grid[at, point, field] = tried[field, at]
+
+
+@njit(**JIT)
 def bracket(ends, grid, place, widths, level, at):
     """Start the bracket of a level from the grid and what was tried for the level before; return its place there.
 
