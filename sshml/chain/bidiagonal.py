@@ -17,7 +17,6 @@ from numba import njit
 from sshml.chain.bracketing import (
     COUNT,
     FIELDS,
-    GRID,
     POWER,
     STEPS,
     F,
@@ -199,7 +198,7 @@ def _load(v, w, one, two, scale, first):
 def _find_levels(work, lane, levels, lowest):
     """Fill levels (level, lane), the lambda = sigma^2, from the lowest that is not 0 on."""
     cells = len(levels)
-    points = max(2, int(cells / GRID))
+    points = max(2, cells)
     level, left = np.full(LANES, lowest), LANES
     grid, place, ends, tried, widths, root, found = begin(points, 0.0, 2.0 * LARGEST)
     for point in range(points + 1):

@@ -1,10 +1,10 @@
 """Levels by brackets, many chains side by side, each lane at a level of its own.
 
 A level is told apart by counts of the levels below lambda (bisection), and then found where the chord of the
-determinant
-vanishes: interpolate, truncate, project (Oliveira and Takahashi, ACM Trans. Math. Softw. 47, 5 (2020)), as fast as the
-secant rule and never more than SPARE steps slower than bisection. The kernels bring the counts and determinants, of a
-symmetric tridiagonal matrix (`tridiagonal`) or of h h^T to relative accuracy (`bidiagonal`).
+determinant vanishes: interpolate, truncate, project (Oliveira and Takahashi, ACM Trans. Math. Softw. 47, 5 (2020)), as
+fast as the secant rule and, from there on, never more than SPARE steps slower than bisection. The kernels bring the
+counts and determinants, of a symmetric tridiagonal matrix (`tridiagonal`) or of h h^T to relative accuracy
+(`bidiagonal`).
 """
 
 import numpy as np
@@ -23,9 +23,6 @@ STEPS = 90
 
 SPARE = 1
 """Steps that a level may take more than by bisection."""
-
-GRID = 1
-"""Levels per point of the grid on which the levels are told apart first."""
 
 STRAIGHT = 1e-18
 """Error of a chord at which its root is the level; relative to the level, or absolute where all lie in [-1, 1]."""

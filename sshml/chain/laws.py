@@ -14,7 +14,6 @@ from sshml.arguments import as_array, choice, real
 from sshml.errors import SSHMLError
 
 GOLDEN = (5**0.5 - 1) / 2
-EULER = 0.5772156649015329
 
 
 @dataclasses.dataclass(frozen=True)

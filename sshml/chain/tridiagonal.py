@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from sshml.chain.bidiagonal import probe
-from sshml.chain.bracketing import COUNT, GRID, POWER, STEPS, F, X, begin, bracket, choose, narrow, note, power_of, take
+from sshml.chain.bracketing import COUNT, POWER, STEPS, F, X, begin, bracket, choose, narrow, note, power_of, take
 from sshml.lanes import JIT, LANES
 
 ONSITE, HOPPING, SQUARE, ABOVE, BELOW, VECTOR, ROWS = range(7)
@@ -113,7 +113,7 @@ def _load(onsite, hoppings, work, centre, scale, first):
 def _find_levels(work, lane, levels):
     """Fill levels (level, lane)."""
     sites = len(levels)
-    points = max(2, int(sites / GRID))
+    points = max(2, sites)
     level, left = np.zeros(LANES, np.int64), LANES
     grid, place, ends, tried, widths, root, found = begin(points, -2.0, 2.0)
     for point in range(points + 1):

@@ -42,9 +42,8 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
 
     Nearest-neighbour chains: nu = 1 if mean ln|w_m| > mean ln|v_m| else 0: the winding of det h under a twisted
     boundary (Mondragon-Shem et al. 2014); for a clean chain |w| > |v| (Asboth et al. 2016, ch. 1). It is a number of
-    the
-    infinite chain with these hoppings: that of an open chain with half a cell at its end, which has a zero mode in both
-    phases, is the same.
+    the infinite chain with these hoppings: that of an open chain with half a cell at its end, which has a zero mode in
+    both phases, is the same.
 
     With longer-range hoppings, -1 <= nu <= 2. Clean chains: the zeros of j3 + v z + w z^2 + j4 z^3 inside |z| = 1,
     less one: the winding of h(k). Disordered rings: nu = (1/2 pi i) Tr log[U^T X U V^T X^+ V] with h = U S V^T and

@@ -172,21 +172,27 @@ def _report(outcomes, json):
         some = f" ({len(shown)} of {len(rows)}, those of the sources first; all are in claims.csv)"
         print_table(f"Claims{some if len(shown) < len(rows) else ''}", head, table)
     if not json:
-        if len(outcomes) > 1:
-            _joint(outcomes)
         for outcome in outcomes:
             count = f"{len(outcome.claims)} claims in claims.csv, figures (png, pdf), tables (csv), jobs.csv"
             print(f"{outcome.folder}: {count if outcome.folder.exists() else 'nothing is written, no job is done'}")
-    _fail([f"{outcome.name}: {line}" for outcome in outcomes for line in outcome.failures])
+    failures = [f"{outcome.name}: {line}" for outcome in outcomes for line in outcome.failures]
+    _fail(failures + _joint(outcomes, json))
 
 
-def _joint(outcomes):
-    """Write the table of all claims in the folder of the results."""
+def _joint(outcomes, json):
+    """Write the table of all claims of several experiments in the folder of the results; return failures as lines."""
     from sshml.experiments import write_joint
 
-    folders = {outcome.folder.parent for outcome in outcomes if outcome.claims and outcome.folder.exists()}
-    for folder in folders:
-        print(f"{write_joint(folder)}: the claims of all experiments in {folder}")
+    if len(outcomes) < 2 or not any(outcome.claims for outcome in outcomes):
+        return []
+    folder = outcomes[0].folder.parent
+    try:
+        path = write_joint(folder)
+    except SSHMLError as error:
+        return [str(error)]
+    if not json:
+        print(f"{path}: the claims of all experiments in {folder}")
+    return []
 
 
 def _fail(lines):

@@ -72,11 +72,15 @@ class Split:
             made = {}
             if set(names) & set(MADE) and "recipe" in file.attrs:
                 drawn = {name: self._stored(file, name, rows) for name in self.spec.kinds}
-                numbers = np.arange(len(self))[rows]
+                numbers = self._numbers(rows)
                 made = dict(zip(MADE, solved(self.spec, self.name, numbers, drawn), strict=True))
             found = [made[name] if name in made else self._stored(file, name, rows) for name in names]
         found = [part if back is None else part[back] for part in found]
         return found[0] if isinstance(array, str) else found
+
+    def _numbers(self, rows):
+        """Return the numbers of rows as `rows_of` gives them."""
+        return np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
 
     def _stored(self, file, name, rows):
         try:
@@ -152,7 +156,7 @@ class Split:
         view, states = View.parse(view), self.read("states", index, file)
         one = states.ndim == 2
         rows, back = rows_of(index, len(self))
-        numbers = np.arange(len(self))[rows]
+        numbers = self._numbers(rows)
         numbers = numbers if back is None else np.atleast_1d(numbers[back])
         found = view.of(states[None] if one else states, self.spec, SPLITS.index(self.name), numbers)
         return found[0] if one else found

@@ -7,10 +7,9 @@ explain it: those of clean and of hopping-disordered chains overlap, those of on
 
 Protocol, written before the run. The same strengths W for both kinds, W_v = W_w = W or W_onsite = W, uniform law;
 "strong" is W >= 1.5 w. The label is the winding number of the realised hoppings, so that on-site disorder
-changes inputs and no label. The source prints no numbers that this smaller chain could be held to: its two statements
-are
-tested as differences between the two kinds of disorder, paired by dataset seed: chains of one seed share their clean
-hoppings.
+changes inputs and no label. Of the source its abstract and introduction were at hand, and no numbers: its two
+statements are tested as differences between the two kinds of disorder, paired by dataset seed: chains of one seed share
+their clean hoppings.
 """
 
 import dataclasses
@@ -21,8 +20,7 @@ from torch import nn
 from sshml.classifier import TrainingSpec, fit
 from sshml.dataset import DatasetSpec, generate, open_dataset
 from sshml.errors import SSHMLError
-from sshml.experiments import Claim, Experiment, Job, Rule, at_least
-from sshml.experiments.claims import POSITIVE, standard_error
+from sshml.experiments import POSITIVE, Claim, Experiment, Job
 from sshml.plotting import COLORS, new_figure, plot_band
 from sshml.statistics import mean_std
 
@@ -163,14 +161,7 @@ def claims(tables, settings):
 
     strong = f"W >= {STRONG:g} w"
     source = "Yin and Ong 2026"
-    yield Claim(
-        "Y0",
-        "accuracy on clean chains",
-        lambda: of("accuracy", "accuracy", "clean", False),
-        source,
-        "high",
-        at_least(0.9),
-    )
+    yield Claim("Y0", "accuracy on clean chains", lambda: of("accuracy", "accuracy", "clean", False))
     for kind in KINDS:
         yield Claim("Y1", f"accuracy, {LABELS[kind]}, {strong}", lambda kind=kind: of("accuracy", "accuracy", kind))
     yield Claim(
@@ -192,8 +183,7 @@ def claims(tables, settings):
     )  # fmt: skip
     yield Claim(
         "Y4", "accuracy lost from clean chains to on-site disorder, weakest bin",
-        lambda: of("accuracy", "accuracy", "clean", False) - _weakest(tables, settings), source, "> 0",
-        Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x)),
+        lambda: of("accuracy", "accuracy", "clean", False) - _weakest(tables, settings),
     )  # fmt: skip
 
 

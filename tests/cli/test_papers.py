@@ -102,3 +102,8 @@ def test_several_experiments_have_one_table(call, tmp_path):
     text = (tmp_path / "results" / "claims.md").read_text()
     assert "## phases" in text
     assert "## wine" in text
+    (tmp_path / "results" / "claims.md").write_text("my notes")
+    code, out, err = call(tmp_path, "reproduce", "phases", "wine", "--redraw")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is not of sshml" in err
+    assert "claims in claims.csv" in out

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sshml.chain import eigenstates, hamiltonian, winding_number
-from sshml.dataset import DatasetSpec, samples
+from sshml.chain import eigenstates, hamiltonian, log_margin, winding_number
+from sshml.dataset import DatasetSpec, draw, samples
 from sshml.dataset.draw import hoppings, labelled, parameters
 from sshml.dataset.ranges import grid_points
 from sshml.errors import SSHMLError
@@ -215,12 +215,17 @@ def test_labels_with_on_site_energies_are_those_of_the_hoppings():
 
 
 def test_closed_gaps_are_drawn_again_with_their_parameters():
-    """v = 1 or 2 with equal chance against w = 1 or 2: bonds that cancel come often in chains of two cells."""
-    spec = DatasetSpec(cells=2, boundary="periodic", law="binary", v="1.5:1.6", w=1.5, disorder_v="0.9:1", disorder_w=1)
-    twice = DatasetSpec(cells=2, v="1:3:3", w="1:3:3", disorder_v="0:1", seed=1, train=30, valid=3, test=3)
-    for found in (spec, twice):
-        drawn = labelled(found, "train", 0, 30)
-        assert (np.abs(drawn["log_margin"]) > 1e-14).all()
+    """Bonds of two values cancel often: such a chain takes hoppings, mass and on-site energies from the next draw."""
+    binary = {"law": "binary", "v": 1, "w": 1, "disorder_v": 1, "disorder_w": 1, "onsite": "0:1"}
+    spec = DatasetSpec(cells=2, boundary="periodic", train=60, valid=2, test=2, **binary)
+    first, found = draw._draw(spec, "train", 0, 60, 0), labelled(spec, "train", 0, 60)
+    closed = np.abs(log_margin(first["v"], first["w"], "periodic")) < 1e-14
+    assert 10 < closed.sum() < 50
+    assert (np.abs(found["log_margin"]) > 1e-14).all()
+    for name in ("v", "clean_onsite"):
+        np.testing.assert_array_equal(found[name][~closed], first[name][~closed])
+    assert (found["clean_onsite"][closed] != first["clean_onsite"][closed]).all()
+    np.testing.assert_array_equal(found["onsite"][:, 0], found["clean_onsite"])
 
 
 def test_what_is_no_spec_is_refused():
