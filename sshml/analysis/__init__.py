@@ -14,6 +14,7 @@ from sshml.analysis.entanglement import (
 )
 from sshml.analysis.evaluation import Evaluation, evaluate
 from sshml.analysis.grid import rank_grid
+from sshml.analysis.levels import direction_norms, level_directions, rank_of_directions
 from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
 from sshml.analysis.revealing import RankLoss, Revealed, reveal_ranks
 from sshml.analysis.selection import Selection, select
@@ -34,6 +35,7 @@ __all__ = [
     "compress_run",
     "cut_entropies",
     "cut_report",
+    "direction_norms",
     "effective_rank",
     "entanglement_entropy",
     "entropy_recorder",
@@ -41,12 +43,14 @@ __all__ = [
     "gaussian_cuts",
     "gaussian_entropy",
     "gaussian_spread",
+    "level_directions",
     "load_weights",
     "marchenko_pastur_edge",
     "ordering_entropies",
     "outliers",
     "prune_sweep",
     "rank_grid",
+    "rank_of_directions",
     "rank_sweep",
     "reveal_ranks",
     "schmidt_values",

@@ -1,6 +1,7 @@
 """Networks and their training."""
 
 from sshml.classifier.checkpoint import load_run, save_run
+from sshml.classifier.deep import VGG, DenseNet, ResNet
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
 from sshml.classifier.finetuning import GENTLE, finetune
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
@@ -15,8 +16,11 @@ __all__ = [
     "GENTLE",
     "MLP",
     "RECIPES",
+    "VGG",
+    "DenseNet",
     "LeNet5",
     "Recipe",
+    "ResNet",
     "Run",
     "StackedLinear",
     "Stream",

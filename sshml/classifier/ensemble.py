@@ -11,9 +11,10 @@ from torch.func import functional_call, vmap
 from sshml.arguments import as_module, flag, instance, sequence
 from sshml.classifier.chance import Chance
 from sshml.classifier.loading import EXAMPLES
+from sshml.classifier.networks import Square
 from sshml.errors import SSHMLError
 
-ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus, nn.Identity)
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Softplus, nn.Identity, Square)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 

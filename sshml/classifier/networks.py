@@ -10,7 +10,16 @@ from sshml.errors import SSHMLError
 MOST = 2**40
 """Neurons in a layer, at most."""
 
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+class Square(nn.Module):
+    """x^2 of every element."""
+
+    def forward(self, x):
+        """Return x^2."""
+        return x * x
+
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "square": Square}
 
 
 class MLP(nn.Sequential):
@@ -18,7 +27,7 @@ class MLP(nn.Sequential):
 
     Args:
         widths: number of inputs, of neurons in each hidden layer, and of classes, e.g. (256, 128, 64, 2).
-        activation: "relu", "tanh" or "sigmoid".
+        activation: "relu", "tanh", "sigmoid" or "square" (x^2).
 
     Raises:
         SSHMLError: fewer than two widths, a width under 1, an unknown activation.
@@ -74,6 +83,3 @@ class LeNet5(nn.Sequential):
             nn.Linear(84, 10),
         )
         self.arguments = {}
-
-
-NETWORKS = {"MLP": MLP, "LeNet5": LeNet5}

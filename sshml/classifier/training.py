@@ -9,6 +9,7 @@ import torch
 
 from sshml.arguments import as_path, as_split, function, instance
 from sshml.classifier.chance import Chance
+from sshml.classifier.denormals import flushed
 from sshml.classifier.ensemble import NotVectorised, are_plain, stack, stacked_state
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.loop import Calls, State, fit_stack
@@ -123,7 +124,8 @@ def fit(
             if project and not hasattr(after_step, "step"):
                 raise SSHMLError(f"project made a {type(after_step).__name__}; expected an object with step().")
             verify = None if plain else functools.partial(check_kept, factory, source.example)
-            found.append(fit_stack(state, source, valid, calls, watch, loss, after_step, verify))
+            with flushed():
+                found.append(fit_stack(state, source, valid, calls, watch, loss, after_step, verify))
             part.cpu()
         return found
 

@@ -61,6 +61,7 @@ class Claim:
         source: who said it; "sshml" for what nobody published.
         published: the published value or order, as a text.
         rule: the `Rule` that decides; None where no source said anything to decide.
+        unlike: why the measurement cannot decide, in words, as "10 epochs of 500"; "" where it can.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Claim:
     source: str = "sshml"
     published: str = ""
     rule: Rule | None = None
+    unlike: str = ""
 
     def row(self):
         """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
@@ -80,6 +82,8 @@ class Claim:
             verdict = "not measurable"
         elif self.rule is None:
             verdict = "measured"
+        elif self.unlike:
+            verdict = "not comparable"
         else:
             verdict = "holds" if self.rule.test(finite) else "does not hold"
         return {
@@ -94,11 +98,12 @@ class Claim:
             "of": len(values),
             "criterion": self.rule.words if self.rule else "",
             "verdict": verdict,
+            "unlike": self.unlike if self.rule else "",
         }
 
 
-VERDICTS = ("holds", "does not hold", "not measurable", "measured")
-"""A rule and values; a rule and values; no values; values without a rule."""
+VERDICTS = ("holds", "does not hold", "not comparable", "not measurable", "measured")
+"""A rule and values; the same; a rule, and values of something else; no values; values without a rule."""
 
 
 def measured(row):

@@ -7,6 +7,7 @@ Random-matrix baselines, fresh cores and seeds are ours.
 
 import dataclasses
 import functools
+import json
 
 import numpy as np
 from torch import nn
@@ -16,7 +17,6 @@ from sshml.analysis import (
     compress_run,
     cut_entropies,
     entanglement_entropy,
-    entropy_recorder,
     gaussian_cuts,
     schmidt_values,
 )
@@ -24,7 +24,19 @@ from sshml.classifier import FC2, MLP
 from sshml.compression import MPOLinear, MPOShape, orders, tensorize
 from sshml.dataset import images
 from sshml.experiments import NOT_ZERO, POSITIVE, Claim, Experiment, Job, above, near
-from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, fc2_factory, train, trained
+from sshml.experiments.image_nets import (
+    BLOCKS,
+    ENTROPIES,
+    FC2_SHAPE,
+    LONG,
+    TITLES,
+    Averaged,
+    fc2_network,
+    network,
+    too_short,
+    train,
+    trained,
+)
 from sshml.plotting import COLORS, new_figure, plot_band, plot_cuts, plot_groups, plot_points
 from sshml.statistics import band
 from sshml.tables import pivot
@@ -33,15 +45,12 @@ PUBLISHED = {"mnist": (2.30, 2.92, 2.19), "fashion-mnist": (2.43, 3.11, 2.55)}
 """Entropies in nats of layer 1 at D = 24, cut by cut, read off the figure of Gao et al. 2020."""
 SQUARE = MPOShape((4,) * 5, (4,) * 5)
 """The 1024 x 1024 layer of Harada's network for images of 32 x 32 pixels."""
-BLOCKS = orders.blocked((2, 7, 1, 2), (2, 1, 7, 2))
-"""Pixels of 28 x 28 so that sites 4, 7, 7, 4 hold halves, rows, columns, and pairs: coarse to fine."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Training):
+class Settings(Averaged):
     """Size of the run; the defaults are the quick grid."""
 
-    epochs: int = 6
     bonds: tuple = (2, 4, 8, 16, 24)
     order_bond: int = 16
     trained_bond: int = 4
@@ -50,7 +59,7 @@ class Settings(Training):
     square_epochs: int = 3
 
 
-FULL = {"epochs": 60, "bonds": (2, 4, 6, 8, 12, 16, 20, 24, 32), "swaps": 3000, "square_epochs": 30}
+FULL = {"epochs": LONG, "bonds": tuple(range(2, 26, 2)), "swaps": 3000, "square_epochs": 15}
 """Changes for `--full`."""
 ORDERS = {
     "truncated": ("row-major", "blocked", "random", "spectral", "searched"),
@@ -58,20 +67,17 @@ ORDERS = {
 }
 
 
-def dense(where, data, training, seeds, valid):
-    """Train dense FC2 and record the entropies of layer 1 through the training."""
-    recorder, split = entropy_recorder({"1": FC2_SHAPE}), images(data, where.root, valid)
-    run = train(where, FC2, split, training, seeds, recorder)
+def training(where, network, data):
+    """Return the entropies of layer 1 of dense networks through their training."""
+    recorded, run = json.loads((network.folder / ENTROPIES).read_text(encoding="utf-8")), trained(network, FC2)
     initial = [cut_entropies(weight, FC2_SHAPE) for weight in run.initial["1.weight"]]
-    found = zip([0, *recorder.epochs], [initial, *recorder.entropies["1"]], strict=True)
+    found = zip([0, *recorded["epochs"]], [initial, *recorded["entropies"]["1"]], strict=True)
     return {"training": [row for epoch, each in found for row in _rows(each, run.seeds, data=data, epoch=epoch)]}
 
 
-def mpo(where, data, bond, training, seeds, valid, order="row-major"):
-    """Train FC2 in MPO form, its pixels in an order; measure accuracy and entropies of layer 1."""
-    places = {"row-major": None, "blocked": (None, BLOCKS), "random": (None, orders.shuffled(784, 0))}[order]
-    split = images(data, where.root, valid)
-    run = train(where, fc2_factory(FC2_SHAPE, bond, places), split, training, seeds)
+def mpo(where, network, data, bond, order="row-major"):
+    """Return accuracy and entropies of layer 1 of FC2 in MPO form, its pixels in an order."""
+    run = trained(network, fc2_network("mpo", bond, order))
     entropies = {
         when: [cut_entropies(_layer(model)) for model in run.models(initial=when == "initial")]
         for when in ("initial", "trained")
@@ -79,11 +85,11 @@ def mpo(where, data, bond, training, seeds, valid, order="row-major"):
     rows = [row for when, each in entropies.items() for row in _rows(each, run.seeds, data=data, bond=bond, when=when)]
     trained_rows = [
         {
-            "data": data, "kind": "trained", "order": order, "bond": bond, "seed": seed,
-            "entropy": f"{entropies['trained'][member][1]:.6g}", "error": "", "dense": "", "test": f"{test:.6g}",
+            "data": data, "kind": "trained", "order": order, "bond": bond, "seed": row["seed"],
+            "entropy": f"{entropies['trained'][member][1]:.6g}", "error": "", "dense": "", "test": row["test"],
             "numbers": FC2_SHAPE.n_parameters(bond),
         }
-        for member, (seed, test) in enumerate(zip(run.seeds, run.accuracy(split.test, where.device), strict=True))
+        for member, row in enumerate(network.tables["curve"])
     ]  # fmt: skip
     return {"bonds": rows if order == "row-major" else [], "trained": trained_rows}
 
@@ -139,23 +145,27 @@ def square(where, family, bond, training, seeds, valid):
 
 
 def jobs(settings):
-    """Yield the dense networks, those of every bond and order, and those for 32 x 32 pixels."""
-    training, work = settings.training(), settings.work()
+    """Yield what is read off the networks of FC2 of every bond and order, and those for 32 x 32 pixels."""
+    work = settings.work()
+
+    def made(data, family, bond, **order):
+        return Job(network, {"data": data, "family": family, "bond": bond} | order | settings.training(), work)
+
     for data in TITLES:
-        trained_dense = Job(dense, {"data": data} | training, work)
-        yield trained_dense
+        dense = made(data, "dense", 0)
+        yield Job(training, {"network": dense, "data": data}, settings.seeds)
         for bond in settings.bonds:
-            yield Job(mpo, {"data": data, "bond": bond} | training, work)
-        own = {"data": data, "dense": trained_dense, "bond": settings.order_bond, "swaps": settings.swaps}
+            yield Job(mpo, {"network": made(data, "mpo", bond), "data": data, "bond": bond}, settings.seeds)
+        own = {"data": data, "dense": dense, "bond": settings.order_bond, "swaps": settings.swaps}
         yield Job(truncated, own | {"valid": settings.valid}, settings.seeds)
         for order in ORDERS["trained"]:
             if order != "row-major" or settings.trained_bond not in settings.bonds:
                 own = {"data": data, "bond": settings.trained_bond, "order": order}
-                yield Job(mpo, own | training, work)
-    training = settings.training(epochs=settings.square_epochs, learning_rate=1e-3)
+                yield Job(mpo, own | {"network": made(data, "mpo", settings.trained_bond, order=order)}, settings.seeds)
+    short = settings.training(epochs=settings.square_epochs, learning_rate=1e-3)
     for family in ("dense", "mpo"):
         own = {"family": family, "bond": settings.square_bond if family == "mpo" else 0}
-        yield Job(square, own | training, settings.work(settings.square_epochs))
+        yield Job(square, own | short, settings.work(settings.square_epochs))
 
 
 def _layer(model):
@@ -172,14 +182,14 @@ def _rows(entropies, seeds, **head):
 def claims(tables, settings):
     """Yield entropies beside the published ones, their growth with the bond, orders, and the 32 x 32 network."""
     smallest, largest = min(settings.bonds), max(settings.bonds)
-    trained_at = functools.partial(_entropy, tables)
+    trained_at, unlike = functools.partial(_entropy, tables), too_short(settings)
     for cut in (1, 2, 3):
         for name, title in TITLES.items():
             published = PUBLISHED[name][cut - 1]
             yield Claim(
                 "G6", f"entropy at cut {cut}, D = {largest}, {title} (nats)",
                 functools.partial(trained_at, name, cut, largest),
-                *(("Gao et al. 2020", f"{published}", near(published, 0.2)) if largest == 24 else ()),
+                *(("Gao et al. 2020", f"{published}", near(published, 0.2), unlike) if largest == 24 else ()),
             )  # fmt: skip
             yield Claim(
                 "G6", f"entropy grows with D, cut {cut}, {title}: D = {largest} less {smallest}",

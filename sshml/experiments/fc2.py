@@ -1,8 +1,11 @@
 """Gao et al., Phys. Rev. Research 2, 023300 (2020): FC2 with matrix product operators, on MNIST and Fashion-MNIST.
 
 Networks are trained from random cores at several bond dimensions. Beside them, never tested by the source: a product
-of two matrices and an MPO of two sites with as many parameters, and the truncation of trained dense networks by MPO,
-SVD and pruning, with and without an epoch of fine-tuning (Sander, thesis, 2020, has MPO without).
+of two matrices (the form of an SVD) and MPOs of two, three and five sites with as many parameters, and the truncation
+of trained dense networks by MPO, SVD and pruning, with and without an epoch of fine-tuning (Sander, thesis, 2020, has
+MPO without).
+
+Criteria, written before the run: the mean over seeds within .002 of the published accuracy, .003 at D = 2.
 """
 
 import dataclasses
@@ -11,24 +14,24 @@ import functools
 import numpy as np
 
 from sshml.analysis import compress_run
-from sshml.classifier import FC2, TrainingSpec, fit
-from sshml.compression import choose_bonds
+from sshml.classifier import FC2, TrainingSpec, fit, resident
+from sshml.compression import choose_bonds, compress
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_most, near
 from sshml.experiments.image_nets import (
+    FAMILIES,
     FC2_DENSE,
     FC2_SHAPE,
-    LOW_RANK,
+    LONG,
     TITLES,
-    TWO_SITES,
-    Training,
-    accuracy_rows,
+    Averaged,
+    accuracy_of,
     best_tests,
     bond_for,
-    fc2_factory,
     fc2_share,
-    train,
+    network,
+    too_short,
     trained,
 )
 from sshml.plotting import COLORS, new_figure, plot_points
@@ -36,11 +39,17 @@ from sshml.plotting import COLORS, new_figure, plot_points
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 """MNIST accuracy by bond dimension, Gao et al. 2020, table I; dense .9835 +- .002."""
 DENSE_PUBLISHED = 0.9835
-FAMILIES = {"mpo": FC2_SHAPE, "two sites": TWO_SITES, "two matrices": LOW_RANK}
-LABELS = {"mpo": "MPO of 4 sites", "two sites": "MPO of 2 sites", "two matrices": "product of 2 matrices"}
+LABELS = {
+    "mpo": "MPO of 4 sites",
+    "two sites": "MPO of 2 sites",
+    "three sites": "MPO of 3 sites",
+    "five sites": "MPO of 5 sites",
+    "two matrices": "product of 2 matrices",
+}
 TRUNCATED = {
     "mpo": "MPO of 4 sites",
     "automatic": "MPO of 4 sites, bonds chosen",
+    "joint": "MPO of both layers, bonds chosen on data",
     "two sites": "MPO of 2 sites",
     "svd": "SVD",
     "prune": "pruning",
@@ -48,8 +57,8 @@ TRUNCATED = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Training):
-    """Size of the run; the defaults are the quick grid."""
+class Settings(Averaged):
+    """Size of the run; the defaults are the quick grid, too short for the published accuracies."""
 
     data: tuple = ("mnist", "fashion-mnist")
     bonds: tuple = (2, 4, 8, 16, 22)
@@ -64,46 +73,48 @@ class Settings(Training):
 
 
 FULL = {
-    "bonds": tuple(range(2, 24, 2)),
-    "rivals": tuple(range(4, 24, 4)),
-    "epochs": 100,
+    "bonds": tuple(range(2, 26, 2)),
+    "rivals": (4, 8, 12, 16),
+    "epochs": LONG,
     "shares": (0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5),
 }
-"""Changes for `--full`: every D of the source, 100 epochs."""
-
-
-def network(where, data, family, bond, training, seeds, valid):
-    """Train one family at one bond and measure its accuracy."""
-    split = images(data, where.root, valid)
-    run = train(where, _factory(family, bond), split, training, seeds, watch={"test": split.test})
-    share = 1.0 if family == "dense" else fc2_share(FAMILIES[family], bond)
-    head, test = {"data": data, "family": family, "bond": bond}, run.accuracy(split.test, where.device)
-    return {"curve": list(accuracy_rows(head, run, test, share))}
-
-
-def _factory(family, bond):
-    return FC2 if family == "dense" else fc2_factory(FAMILIES[family], bond)
+"""Changes for `--full`: every D of the source, and networks that have learned what they can."""
 
 
 def truncate(where, data, dense, method, share, training, seeds, valid):
-    """Truncate layer 1 of the dense networks; measure the accuracy before and after fine-tuning, seed by seed."""
+    """Truncate layer 1 of the dense networks; measure the accuracy before and after fine-tuning, seed by seed.
+
+    "joint" truncates both layers, with the bonds that lose least on the training images together.
+    """
     split, run = images(data, where.root, valid), trained(dense, FC2)
-    before = run.accuracy(split.test, where.device)
+    test, before = resident(split.test), run.accuracy(split.test, where.device)
+    numbers, spec = share * FC2_DENSE - 2560, TrainingSpec(**training)
     if method == "dense":  # what the further training alone brings
-        small, size = run, {"size": 0}
+        small, size = run.models(), {"size": 0}
+    elif method == "joint":
+        seen, size = resident(split.train), {"size": "joint"}
+        budget = 4 * int(share * FC2_DENSE) + 4 * 266  # biases
+        small = [compress(model, n_bytes=budget, data=seen, methods="mpo") for model in run.models()]
     else:
-        size = _size(method, share * FC2_DENSE - 2560, run.weights["1.weight"])
-        small = compress_run(run, 0, method if method in ("svd", "prune") else "mpo", **size)
-    cut = small.accuracy(split.test, where.device)
-    spec = TrainingSpec(**training)
-    tuned = fit(small.models(), split.train, split.valid, spec, seeds, where.device, where.progress)
-    after = tuned.accuracy(split.test, where.device)
+        size = _size(method, numbers, run.weights["1.weight"])
+        small = compress_run(run, 0, method if method in ("svd", "prune") else "mpo", **size).models()
+    cuts = [accuracy_of(model, test) for model in small]
+    groups = [[member] for member in range(len(small))] if method == "joint" else [range(len(small))]
+    after = []
+    for number, members in enumerate(groups):  # networks of one kind are trained at once
+
+        def tell(done, total, number=number):
+            where.progress(number * total + done, len(groups) * total)
+
+        own = [small[member] for member in members]
+        tuned = fit(own, split.train, split.valid, spec, run.seeds[list(members)], where.device, tell)
+        after += list(tuned.accuracy(split.test, where.device))
     chosen = " ".join(str(next(iter(size.values()))).strip("()").split(", "))
     return {
         "truncated": [
             {"data": data, "method": method, "share": share, "size": chosen, "seed": seed}
-            | {"dense": f"{full:.5g}", "truncated": f"{small:.5g}", "tuned": f"{again:.5g}"}
-            for seed, (full, small, again) in enumerate(zip(before, cut, after, strict=True))
+            | {"dense": f"{full:.5g}", "truncated": f"{cut:.5g}", "tuned": f"{again:.5g}"}
+            for seed, full, cut, again in zip(run.seeds, before, cuts, after, strict=True)
         ]
     }
 
@@ -131,7 +142,7 @@ def _grid(settings):
         yield "mpo", bond
     for bond in settings.rivals:
         is_two_sites = FC2_SHAPE.bonds(bond)[0] == FC2_SHAPE.bonds()[0]
-        for family in ("two matrices",) if is_two_sites else ("two sites", "two matrices"):
+        for family in ("two matrices",) if is_two_sites else tuple(FAMILIES)[1:]:
             yield family, bond_for(FAMILIES[family], 1.02 * FC2_SHAPE.n_parameters(bond))
 
 
@@ -149,12 +160,14 @@ def claims(tables, settings):
     for name in settings.data:
         title = TITLES[name]
         published = DENSE_PUBLISHED if name == "mnist" else None
-        yield _near(f"dense FC2, {title}", functools.partial(_curve, tables, name, "dense"), published)
+        near_to = functools.partial(_near, unlike=too_short(settings))
+        yield near_to(f"dense FC2, {title}", functools.partial(_curve, tables, name, "dense"), published)
         for bond in settings.bonds:
             published = PUBLISHED.get(bond) if name == "mnist" else None
-            yield _near(f"MPO, D = {bond}, {title}", functools.partial(_curve, tables, name, "mpo", bond), published)
-            best = functools.partial(_best, tables, name, "mpo", bond)
-            yield _near(f"MPO, D = {bond}, {title}, of the best test epoch, as the source has it", best, published)
+            allowed, get = 0.003 if bond == 2 else 0.002, functools.partial(_curve, tables, name, "mpo", bond)
+            yield near_to(f"MPO, D = {bond}, {title}", get, published, allowed)
+            best, text = functools.partial(_best, tables, name, "mpo", bond), "of the best test epoch, as the source"
+            yield near_to(f"MPO, D = {bond}, {title}, {text} has it", best, published, allowed)
         for family, bond in _grid(settings):
             if family != "mpo":
                 mpo = _nearest_mpo(settings.bonds, fc2_share(FAMILIES[family], bond))
@@ -170,9 +183,9 @@ def _nearest_mpo(bonds, share):
     return min(bonds, key=lambda bond: abs(np.log(fc2_share(FC2_SHAPE, bond) / share)))
 
 
-def _near(statement, values, published):
-    """Return a claim on an accuracy, within half a percentage point of what was published, if anything was."""
-    said = ("Gao et al. 2020", f"{published:.4f}", near(published, 0.005)) if published else ()
+def _near(statement, values, published, allowed=0.002, unlike=""):
+    """Return a claim on an accuracy, near what was published, if anything was."""
+    said = ("Gao et al. 2020", f"{published:.4f}", near(published, allowed), unlike) if published else ()
     return Claim("G1", f"test accuracy of {statement}", values, *said)
 
 
@@ -194,8 +207,8 @@ def _lost(tables, data, method, share, kind):
     return found["dense"] - found[kind]
 
 
-def _chosen_bonds(tables, data, share, kind):
-    return _lost(tables, data, "mpo", share, kind) - _lost(tables, data, "automatic", share, kind)
+def _chosen_bonds(tables, data, method, share, kind):
+    return _lost(tables, data, "mpo", share, kind) - _lost(tables, data, method, share, kind)
 
 
 def _truncation_claims(tables, name, settings):
@@ -205,11 +218,12 @@ def _truncation_claims(tables, name, settings):
         functools.partial(_lost, tables, name, "dense", 1, "tuned"),
     )  # fmt: skip
     for share in settings.shares:
-        for kind, text in kinds.items():
-            yield Claim(
-                "H5", f"accuracy of chosen less uniform bonds at {share:.0%} of the parameters, {text}, {title}",
-                functools.partial(_chosen_bonds, tables, name, share, kind), "Harada 2022", "announced",
-            )  # fmt: skip
+        for method, what in (("automatic", "chosen"), ("joint", "jointly chosen")):
+            for kind, text in kinds.items():
+                yield Claim(
+                    "H5", f"accuracy of {what} less uniform bonds at {share:.0%} of the parameters, {text}, {title}",
+                    functools.partial(_chosen_bonds, tables, name, method, share, kind), "Harada 2022", "announced",
+                )  # fmt: skip
     for share, loss in ((0.3, 0.01), (0.14, 0.05)):
         if share not in settings.shares:
             continue

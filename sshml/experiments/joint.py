@@ -67,7 +67,8 @@ def _text(rows):
         for row in rows:
             if row["experiment"] == name:
                 cells = [row["id"], row["claim"], row["source"], row["published"], measured(row)]
-                lines.append(_line([*cells, row["criterion"], row["verdict"]]))
+                unlike = f" ({row['unlike']})" if row.get("unlike") else ""
+                lines.append(_line([*cells, row["criterion"], row["verdict"] + unlike]))
     return "\n".join(lines) + "\n"
 
 

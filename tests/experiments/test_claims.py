@@ -35,6 +35,20 @@ def test_single_and_missing_measurements():
     assert measured(row) == "none of 2"
 
 
+def test_what_was_measured_on_something_else_is_no_verdict():
+    """But it is where nothing is to be decided or nothing was measured."""
+
+    def row(values, rule):
+        return Claim("G1", "words", values, "source", "8", rule, unlike="10 epochs of 500").row()
+
+    found = row([8.0, 8.1], near(8, 1))
+    assert (found["verdict"], found["unlike"]) == ("not comparable", "10 epochs of 500")
+    assert (found["mean"], found["criterion"]) == ("8.05", "mean within 1 of 8")
+    assert (row([8.0], None)["verdict"], row([8.0], None)["unlike"]) == ("measured", "")
+    assert row([np.nan], near(8, 1))["verdict"] == "not measurable"
+    assert claim([8.0]).row()["unlike"] == ""
+
+
 @pytest.mark.parametrize("values", [[], [np.nan], [np.inf, np.nan]])
 @pytest.mark.parametrize("rule", [None, ALWAYS, near(8, 1), POSITIVE])
 def test_values_that_do_not_exist_are_no_verdict_and_no_warning(values, rule):

@@ -15,10 +15,10 @@ KEEPS = 0.95
 
 def poster_claims(tables, settings):
     """Yield the claims P1 ... P4, then what no source said; a verdict only for the poster's own network and chains."""
-    source = SOURCE if settings.is_source else "sshml"
 
     def said(rule, published):
-        return {"source": source, "published": published, "rule": rule} if settings.is_source else {}
+        unlike = "" if settings.is_source else "another network or other chains"
+        return {"source": SOURCE, "published": published, "rule": rule, "unlike": unlike}
 
     others = [name for name in settings.views if name != "random"]
     if "random" in settings.views:

@@ -1,0 +1,339 @@
+"""How many singular values the first layer needs, and why: over chains, networks and what they see.
+
+The poster of Oriekhov et al. finds that 8 of 128 keep 95 %. Here its numbers over datasets as well as training seeds,
+so that error bars hold for the chains too; other lengths of chain, networks and disorder; and a formula that says where
+the 8 comes from (`sshml.analysis.level_directions`): with s(f_n) and s(g_n) the norms that the trained layer gives to
+the two directions in which the states of level n lie, k95 = #{n: s(f_n) > max s(g_m)} + 1, or one more.
+
+Written before the run: the formula is right within {0, +1} for 80 % of the networks of a setting, wherever a network
+sees clean chains in random signs through ReLUs; it is expected to fail for chains with |v - w| > .1 only, which lack
+the states at v = w, for disorder, and for tanh and squares, and is measured there. Levels count from 0, sites from 0.
+A statistic over a setting is one of all networks of all its datasets; the standard error of a mean over datasets is
+that of the dataset means.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from sshml.analysis import (
+    direction_norms,
+    level_directions,
+    prune_sweep,
+    rank_grid,
+    rank_of_directions,
+    rank_sweep,
+    smallest_size,
+)
+from sshml.chain import eigenstates, fixed_signs
+from sshml.classifier import MLP, TrainingSpec, fit, load_run, save_run
+from sshml.dataset import DatasetSpec, View, from_hoppings, generate, open_dataset
+from sshml.errors import SSHMLError
+from sshml.experiments import Claim, Experiment, Job, Rule, above, at_least, at_most, near
+from sshml.experiments.claims import POSITIVE
+from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
+from sshml.statistics import band
+
+KEEPS = 0.95
+FILE, RUN = "chains.h5", "run.h5"
+
+SETTINGS = {
+    "the poster's": {},
+    "level 9 alone": {"view": "states/levels=9"},
+    "levels 6, 9": {"view": "states/levels=6,9"},
+    "levels 5 to 10": {"view": "states/levels=5-10"},
+    "levels 4 to 11": {"view": "states/levels=4-11"},
+    "one sign": {"view": "states/signs=chain"},
+    "2 signs": {"view": "states/signs=2"},
+    "4 signs": {"view": "states/signs=4"},
+    "8 signs": {"view": "states/signs=8"},
+    "8 chiral pairs": {"view": "states/signs=pairs"},
+    "N = 8": {"cells": 4},
+    "N = 32": {"cells": 16},
+    "N = 48": {"cells": 24},
+    "N = 64": {"cells": 32},
+    "4000 chains": {"train": 4000},
+    "64000 chains": {"train": 64000},
+    "weight decay 1e-3": {"weight_decay": 1e-3},
+    "|v - w| > 0.1": {"gap": 0.1},
+    "W = 0.5": {"disorder": 0.5},
+    "W = 1": {"disorder": 1.0},
+    "tanh": {"activation": "tanh"},
+    "square": {"activation": "square"},
+    "hidden 32, 16": {"hidden": (32, 16)},
+    "hidden 512, 128": {"hidden": (512, 128)},
+}
+"""Name of a setting: what it changes of the poster's."""
+OUTSIDE = ("|v - w| > 0.1", "W = 0.5", "W = 1", "tanh", "square")
+"""Settings in which the formula is not expected to hold."""
+SOURCE = "Oriekhov et al., poster"
+FORMULA = "written before the run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Size of the run: datasets, networks of each; `settings` are names of SETTINGS."""
+
+    datasets: int = 2
+    seeds: int = 4
+    epochs: int = 20
+    train: int = 16000
+    valid: int = 2000
+    test: int = 10000
+    settings: tuple = ("the poster's", "level 9 alone", "levels 6, 9", "one sign", "N = 8", "|v - w| > 0.1", "tanh")
+
+    def __post_init__(self):
+        if self.datasets < 2 or self.seeds < 1:
+            raise SSHMLError(f"{self.datasets} datasets of {self.seeds} networks give no error bars; take 2 datasets.")
+        if unknown := set(self.settings) - set(SETTINGS):
+            raise SSHMLError(f"settings {sorted(unknown)} are unknown; choose among {', '.join(SETTINGS)}.")
+
+    def chains(self, name, dataset):
+        """Return what `chains` is given for a setting and the number of a dataset."""
+        change = SETTINGS[name]
+        strength = change.get("disorder", 0.0)
+        spec = DatasetSpec(
+            cells=change.get("cells", 8), train=change.get("train", self.train), valid=self.valid, test=self.test,
+            seed=100 + dataset, disorder_v=strength, disorder_w=strength,
+        )  # fmt: skip
+        return {"spec": spec} | ({"gap": change["gap"]} if "gap" in change else {})
+
+
+def chains(where, spec, gap=0.0):
+    """Generate chains of a `DatasetSpec`; with a gap clean ones of |v - w| above it."""
+    spec, path = DatasetSpec(**spec), where.folder / FILE
+    if not gap:
+        generate(spec, path, force=True, progress=where.progress)
+        return {}
+    counts, rng = {"train": spec.train, "valid": spec.valid, "test": spec.test}, np.random.default_rng(spec.seed)
+    v, w = rng.random((2, int(sum(counts.values()) / (1 - gap) ** 2 * 1.1) + 1000))
+    kept = np.flatnonzero(abs(v - w) > gap)[: sum(counts.values())]
+    v, w = (np.repeat(each[kept, None], spec.cells - last, 1) for each, last in ((v, 0), (w, 1)))
+    from_hoppings(v, w, path, **counts, seed=spec.seed, force=True, progress=where.progress)
+    return {}
+
+
+def networks(where, made, training, hidden, activation, seeds):
+    """Train networks; the run stays in the folder of the job."""
+    data, spec = open_dataset(made.folder / FILE), TrainingSpec(**training)
+    shape = View.parse(spec.view).shape(data.spec)
+    network = functools.partial(MLP, (shape[0] * shape[1], *hidden, 2), activation)
+    run = fit(network, data.train, data.valid, spec, seeds, where.device, where.progress)
+    save_run(run, where.folder / RUN, force=True)
+    return {}
+
+
+def measure(where, setting, dataset, made, trained):
+    """Measure ranks, weights and the directions of the levels of the networks of a setting."""
+    data, run = open_dataset(made.folder / FILE), load_run(trained.folder / RUN)
+    correct = run.accuracy(data.test, where.device)
+    by_rank = rank_sweep(run, data.test, device=where.device)
+    kept = [by_rank.smallest(threshold) for threshold in (KEEPS, KEEPS * correct)]
+    full = run.weights["1.weight"][0].numel()
+    keeps = np.unique(np.geomspace(min(64, full), full, 28).round().astype(int))
+    by_weight = prune_sweep(run, data.test, keeps=keeps, device=where.device)
+    weights = by_weight.smallest(KEEPS)
+    of_f, of_g, predicted, alone, levels = _directions(data, run)
+    ratio = (weights * by_weight.stored[0] / by_weight.sizes[0]) / (kept[0] * by_rank.stored[0] / by_rank.sizes[0])
+    share = max(1, by_rank.sizes[-1] // 16)
+    pruned = np.array([np.interp(full / 16, by_weight.sizes, member) for member in by_weight.accuracy])
+    head = {"setting": setting, "dataset": dataset}
+    rows = [
+        head | {
+            "seed": seed, "accuracy": f"{correct[seed]:.5g}",
+            "rank": _number(kept[0][seed]), "own_rank": _number(kept[1][seed]), "weights": _number(weights[seed]),
+            "bytes_ratio": _number(ratio[seed]),
+            "share_difference": f"{by_rank.accuracy[seed, share - 1] - pruned[seed]:.5g}",
+            "predicted": int(predicted[seed]), "level": int(levels[seed]), "of_level": f"{alone[seed]:.5g}",
+        }
+        for seed in range(len(run))
+    ]  # fmt: skip
+    found = {"ranks": rows}
+    if dataset == 0:
+        groups = range(of_f.shape[1])
+        found["norms"] = [
+            head | {"seed": seed, "group": n, "f": f"{of_f[seed, n]:.4g}", "g": f"{of_g[seed, n]:.4g}"}
+            for seed in range(len(run))
+            for n in groups
+        ]
+    if setting == "the poster's":
+        second = rank_grid(run, data.test, ranks=[8, 9])
+        found["curve"] = [
+            head | {"seed": seed, "size": int(size), "accuracy": f"{by_rank.accuracy[seed, size - 1]:.5g}"}
+            for seed in range(len(run))
+            for size in range(1, 17)
+        ]
+        found["second"] = [
+            head | {"seed": seed, "rank_1": rank, "rank_2": r + 1, "accuracy": f"{second[seed, i, r]:.5g}"}
+            for seed in range(len(run))
+            for i, rank in enumerate((8, 9))
+            for r in range(4)
+        ]
+    return found
+
+
+def _number(value):
+    return f"{value:.6g}"
+
+
+def _directions(data, run):
+    """Return s(f), s(g), the predicted rank, the accuracy of the projection on one group's f and g, and that group.
+
+    The group is chosen on the validation split, its accuracy is that on the test split.
+    """
+    view, size = View.parse(run.training.view), data.spec.sites
+    seen = dataclasses.replace(view, signs="none")
+    even = eigenstates(np.ones((1, size // 2)), np.ones((1, size // 2 - 1)))[1]
+    even = (even * fixed_signs(even)[..., None])[0]
+    even = even if view.levels is None else even[list(view.levels)]
+    f, g = level_directions(data.valid.inputs(view=seen), even, view.groups(size))
+    weight = run.weights["1.weight"].numpy()
+    of_f, of_g = direction_norms(weight, f), direction_norms(weight, g)
+    accuracy = np.zeros((2, len(run), len(f)))
+    for n, basis in enumerate(np.stack([f, g], 1).reshape(len(f), 2, -1)):
+        models = run.models()
+        for model in models:
+            layer = model[1]
+            layer.weight.data = (layer.weight.double() @ layer.weight.new_tensor(basis.T @ basis).double()).float()
+        small = run.with_models(models)
+        accuracy[:, :, n] = [small.accuracy(split) for split in (data.valid, data.test)]
+    best = accuracy[0].argmax(1)
+    return of_f, of_g, rank_of_directions(of_f, of_g), accuracy[1][np.arange(len(run)), best], best
+
+
+def jobs(settings):
+    """Yield the measurements of every setting and dataset."""
+    for name in settings.settings:
+        change = SETTINGS[name]
+        for dataset in range(settings.datasets):
+            own = settings.chains(name, dataset)
+            size = (2 * own["spec"].cells) ** 2
+            made = Job(chains, own, work=1e-6 * size * own["spec"].train)
+            training = TrainingSpec(
+                epochs=settings.epochs, weight_decay=change.get("weight_decay", 0.0), view=change.get("view")
+            )
+            hidden = change.get("hidden", (128, 64))
+            network = {"hidden": hidden, "activation": change.get("activation", "relu"), "seeds": settings.seeds}
+            work = 1e-9 * settings.seeds * hidden[0] * size
+            trained = Job(
+                networks, {"made": made, "training": training} | network, work * settings.epochs * own["spec"].train
+            )
+            given = {"setting": name, "dataset": dataset, "made": made, "trained": trained}
+            yield Job(measure, given, work * settings.test)
+
+
+RIGHT = Rule("mean >= 0.8", lambda x: x.mean() >= 0.8)
+
+
+def _column(tables, setting, column):
+    return tables.columns("ranks", setting=setting)[column]
+
+
+def by_dataset(tables, setting, column):
+    """Return the means of a column over the networks of each dataset, those that exist."""
+    found = tables.columns("ranks", setting=setting)
+    values, datasets = found[column], found["dataset"]
+    return np.array([np.nanmean(values[datasets == number]) for number in np.unique(datasets)])
+
+
+def is_right(tables, setting):
+    """Return for each network 1 where the formula is right within {0, +1}, 0 where it is not or no rank keeps 95 %."""
+    found = tables.columns("ranks", setting=setting)
+    return np.isin(found["rank"] - found["predicted"], (0, 1)).astype(float)
+
+
+def _second(tables, rank):
+    """Return the smallest rank of layer 2 that keeps 95 % with a rank in layer 1, NaN where none of 1 to 4 does."""
+    found = tables.columns("second", setting="the poster's", rank_1=rank)
+    networks = 1000 * found["dataset"] + found["seed"]
+    accuracy = np.array([found["accuracy"][networks == one] for one in np.unique(networks)])
+    return smallest_size(np.arange(1, 5), accuracy, KEEPS)
+
+
+def claims(tables, settings):
+    """Yield the poster's claims over datasets, what other settings give, and whether the formula is right."""
+    of = functools.partial(functools.partial, _column, tables)
+    means = functools.partial(functools.partial, by_dataset, tables)
+    if "the poster's" in settings.settings:
+        own, datasets = "the poster's", f"means of {settings.datasets} datasets"
+        yield Claim("P1", "rank of layer 1 that keeps 95 %, all networks", of(own, "rank"), SOURCE, "8", near(8, 1))
+        yield Claim("P1", f"rank of layer 1 that keeps 95 %, {datasets}", means(own, "rank"), SOURCE, "8", near(8, 1))
+        yield Claim(
+            "P1", "accuracy with 8 singular values in layer 1",
+            lambda: tables.columns("curve", setting=own, size=8)["accuracy"], SOURCE, ">= 0.95", at_least(KEEPS),
+        )  # fmt: skip
+        for rank in (8, 9):
+            yield Claim(
+                "P2", f"singular values of layer 2 that keep 95 %, {rank} left in layer 1",
+                functools.partial(_second, tables, rank), SOURCE, "1 or 2", at_most(2),
+            )  # fmt: skip
+        yield Claim("P3", "bytes of layer 1 at 95 %, pruned / SVD", of(own, "bytes_ratio"), SOURCE, "> 1", above(1))
+        yield Claim(
+            "P3", f"accuracy with 93.75 % removed, SVD - pruned, {datasets}", means(own, "share_difference"), SOURCE,
+            "> 0", POSITIVE,
+        )  # fmt: skip
+    for name in settings.settings:
+        right = functools.partial(is_right, tables, name)
+        decided = () if name in OUTSIDE else (FORMULA, ">= 0.8", RIGHT)
+        yield Claim("F1", f"share of networks whose rank the formula gives within 0, +1, {name}", right, *decided)
+    for name in settings.settings:
+        yield Claim("F1", f"rank of layer 1 that keeps 95 %, {name}", of(name, "rank"))
+        yield Claim("F1", f"the formula's rank, {name}", of(name, "predicted"))
+        yield Claim("F1", f"rank that keeps 95 % of the network's own accuracy, {name}", of(name, "own_rank"))
+        yield Claim("F1", f"test accuracy, {name}", of(name, "accuracy"))
+        yield Claim("F1", f"bytes of layer 1 at 95 %, pruned / SVD, {name}", of(name, "bytes_ratio"))
+        yield Claim(
+            "F2", f"accuracy of the projection of layer 1 on two directions of one group, {name}", of(name, "of_level")
+        )
+
+
+def _measured_against_predicted(tables, settings):
+    figure, axes = new_figure(1, 1, width=7.0, height=3.6)
+    ax, names = axes[0, 0], list(settings.settings)
+    for column, label, color, offset in (
+        ("rank", "measured: keeps 95 %", COLORS[0], -0.12),
+        ("predicted", r"$\#\{n: s(f_n) > \max\, s(g_m)\} + 1$", COLORS[1], 0.12),
+    ):
+        plot_groups(ax, names, [_column(tables, name, column) for name in names], color, offset, label)
+    for place, name in enumerate(names):
+        if name in OUTSIDE:
+            ax.axvspan(place - 0.5, place + 0.5, color="0.9", zorder=0)
+    ax.set_ylabel("rank of layer 1")
+    ax.set_ylim(bottom=0)
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.tick_params(axis="x", labelsize=8, rotation=60)
+    for text in ax.get_xticklabels():
+        text.set_horizontalalignment("right")
+        text.set_rotation_mode("anchor")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def _mechanism(tables, settings):
+    if "the poster's" not in settings.settings:
+        return None
+    figure, axes = new_figure(1, 2, width=3.6, height=3.1)
+    norms = tables.columns("norms", setting="the poster's")
+    groups = np.unique(norms["group"])
+    for name, label, color in (("f", "$s(f_n)$", COLORS[0]), ("g", "$s(g_n)$", COLORS[1])):
+        values = np.stack([norms[name][norms["group"] == n] for n in groups], 1)
+        plot_band(axes[0, 0], groups, *band(values), label, color, marker="o", markersize=3)
+    axes[0, 0].set(xlabel="level $n$, from 0", ylabel="norm of the direction in layer 1", xticks=groups[::3])
+    axes[0, 0].legend(fontsize=8)
+    curve = tables.columns("curve", setting="the poster's")
+    sizes = np.unique(curve["size"])
+    values = np.stack([curve["accuracy"][curve["size"] == size] for size in sizes], 1)
+    plot_band(axes[0, 1], sizes, *band(values), "all networks", COLORS[0], marker="o", markersize=3)
+    predicted = _column(tables, "the poster's", "predicted")
+    axes[0, 1].axvspan(predicted.min(), predicted.max() + 1, color=COLORS[1], alpha=0.2, label="the formula, and + 1")
+    axes[0, 1].axhline(KEEPS, color="0.3", linewidth=0.8, linestyle=":")
+    axes[0, 1].set(xlabel="singular values kept in layer 1", ylabel="test accuracy", xticks=sizes[::3])
+    axes[0, 1].legend(fontsize=8, loc="lower right")
+    return figure
+
+
+FULL = {"datasets": 5, "seeds": 16, "settings": tuple(SETTINGS)}
+experiment = Experiment(
+    Settings, jobs, claims, {"formula": _measured_against_predicted, "mechanism": _mechanism}, full=FULL
+)
