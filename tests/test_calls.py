@@ -115,14 +115,15 @@ KINDS = {
     "integer": "seed first width stream cells train folds neighbours valid padding epochs patience member power"
     " in_features out_features keep steps rows columns draws vectors shuffles bins size site"
     " points shard_size queries limit group_bytes batch_size workers"
-    " every steps_per_epoch oversampling rank sites count",
+    " every steps_per_epoch oversampling rank sites count depth growth channels classes",
     "bond": "max_bond",
     "real": "learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
-    "flag": "half_cell correlated force recipe training pad allow_growth absorb_bias shrink faster dense full deep",
-    "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states",
+    "flag": "half_cell correlated force recipe training pad allow_growth absorb_bias shrink faster dense full deep"
+    " flat",
+    "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states even weights directions of_f of_g",
     "measured": "values schmidt_values",
-    "integers": "widths augment ranks bonds keeps",
+    "integers": "widths augment ranks bonds keeps groups",
     "path": "path checkpoint root out data",
     "module": "model module teacher small models",
     "weight": "weight",
@@ -350,6 +351,9 @@ def made(data, run, folder):
         ),
         "dataset.split_distance": (dataset.split_distance, {"dataset": data, "queries": 3}),
         "classifier.MLP": (classifier.MLP, {"widths": (4, 2), "activation": "relu"}),
+        "classifier.VGG": (classifier.VGG, {"configuration": "C", "channels": 1, "classes": 2, "flat": True}),
+        "classifier.ResNet": (classifier.ResNet, {"depth": 8, "k": 1, "channels": 1, "classes": 2}),
+        "classifier.DenseNet": (classifier.DenseNet, {"depth": 7, "growth": 2, "channels": 1, "classes": 2}),
         "classifier.TrainingSpec": (
             classifier.TrainingSpec,
             {
@@ -545,6 +549,15 @@ def made(data, run, folder):
         ),
         "compression.to_torch": (compression.to_torch, {"model": net, "dense": False}),
         "compression.truncated_svd": (compression.truncated_svd, {"weight": layer, "rank": 2}),
+        "analysis.level_directions": (
+            analysis.level_directions,
+            {"states": states, "even": states[0], "groups": range(states.shape[1])},
+        ),
+        "analysis.direction_norms": (
+            analysis.direction_norms,
+            {"weights": rng.normal(size=(3, 64)), "directions": states[:2]},
+        ),
+        "analysis.rank_of_directions": (analysis.rank_of_directions, {"of_f": np.ones(3), "of_g": np.ones(3)}),
         "analysis.RankLoss": (analysis.RankLoss, {"model": net, "data": (x, labels), "layers": None}),
         "analysis.baselines": (analysis.baselines, {"dataset": data}),
         "analysis.bond_sweep": (
@@ -656,12 +669,12 @@ def made(data, run, folder):
 KEYS = (
     "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
     " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s"
-    " classifier.M classifier.T classifier.R classifier.S classifier.c classifier.f classifier.i classifier.l"
-    " classifier.m classifier.p classifier.r classifier.s compression.F compression.L compression.M compression.P"
+    " classifier.D classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.f"
+    " classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s compression.F compression.L compression.M compression.P"
     " compression.a compression.c compression.e compression.f compression.i compression.k compression.l"
     " compression.n compression.p compression.r compression.s compression.t analysis.R analysis.S analysis.b"
-    " analysis.c analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v"
-    " experiments plotting statistics"
+    " analysis.c analysis.d analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s"
+    " analysis.v experiments plotting statistics"
 ).split()
 
 

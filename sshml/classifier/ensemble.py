@@ -7,6 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import conv2d
 
 from sshml.arguments import as_module, flag, instance, sequence
 from sshml.classifier.chance import Chance
@@ -25,10 +26,10 @@ class NotVectorised(Exception):
 def stack(members, example=None, training=True):
     """Return one module that runs all members: inputs (member, sample, ...) -> outputs (member, sample, ...).
 
-    In a Sequential the linear layers become batched matrix products; other layers, and networks that are no Sequential,
-    go through `torch.func.vmap`. Whether that is right, a trial on a few samples shows: the outputs of copies, in
-    training the gradients and buffers too, must be those of the members alone. A single member is used as it is, not
-    copied, where nothing of it is a batched product.
+    In a Sequential the linear layers become batched matrix products and the convolutions run one after another; other
+    layers, and networks that are no Sequential, go through `torch.func.vmap`. Whether that is right, a trial on a few
+    samples shows: the outputs of copies, in training the gradients and buffers too, must be those of the members alone.
+    A single member is used as it is, not copied, where nothing of it is a batched product.
 
     Args:
         members: networks of one architecture.
@@ -161,6 +162,26 @@ class _BatchedLinear(torch.autograd.Function):
         grad_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None  # m b [out], m [out] in
         grad_weight = torch.bmm(x.mT, grad).mT if ctx.needs_input_grad[1] else None  # m in [b], m [b] out
         return grad_x, grad_weight, grad.sum(1) if ctx.needs_input_grad[2] else None
+
+
+class StackedConv2d(nn.Module):
+    """The convolutions of all members, weight (member, out, in / groups, row, column), one after another.
+
+    As one convolution in groups, which is what `vmap` makes of it, they take twice as long on a CPU.
+    """
+
+    def __init__(self, layers):
+        super().__init__()
+        first = layers[0]
+        self.weight = _stack_parameters([layer.weight for layer in layers])
+        self.bias = None if first.bias is None else _stack_parameters([layer.bias for layer in layers])
+        self.how = {name: getattr(first, name) for name in ("stride", "padding", "dilation", "groups")}
+
+    def forward(self, x):
+        """Return images (member, sample, out, row, column)."""
+        biases = [None] * len(x) if self.bias is None else self.bias.unbind()
+        parts = zip(x.unbind(), self.weight.unbind(), biases, strict=True)
+        return torch.stack([conv2d(images, weight, bias, **self.how) for images, weight, bias in parts])
 
 
 class _VmapStack(nn.Module):
@@ -322,6 +343,8 @@ def _is_batched(layer):
 
 def _stack_layer(layers):
     first = layers[0]
+    if type(first) is nn.Conv2d and first.padding_mode == "zeros":
+        return StackedConv2d(layers)
     if not _is_batched(first):
         return _VmapStack(layers)
     if type(first) is nn.Linear:

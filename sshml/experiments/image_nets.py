@@ -88,9 +88,9 @@ class Averaged(Training):
     precision: str = "bf16"
 
 
-def too_short(settings):
-    """Return why accuracies and entropies of a training of FC2 are not compared with published ones, "" if they are."""
-    return "" if settings.epochs >= LONG else f"{settings.epochs} epochs; {LONG} are needed"
+def too_short(settings, long=LONG):
+    """Return why accuracies and entropies of a training are not compared with published ones, "" if they are."""
+    return "" if settings.epochs >= long else f"{settings.epochs} epochs; {long} are needed"
 
 
 TRAINING = ("epochs", "batch_size", "learning_rate", "average", "warmup", "weight_decay", "precision")

@@ -1,14 +1,33 @@
-"""Gao et al., Phys. Rev. Research 2, 023300 (2020): LeNet-5 with its linear layers as MPOs, on MNIST (claim G2)."""
+"""Gao et al., Phys. Rev. Research 2, 023300 (2020): LeNet-5 with its linear layers as MPOs, on MNIST (claim G2).
+
+Beside it, never tested by the source: trained dense networks truncated, all layers at a share of the bytes with the
+ranks and bonds chosen jointly on the training images, and the two convolutions alone in SVD and in MPO form at a share
+of theirs, before and after three epochs of fine-tuning.
+
+The criterion was written before the run: the mean over seeds within .001 of the published accuracy. The recipe is that
+of FC2, with a tenth of its learning rate and half of its batch.
+"""
 
 import dataclasses
+import functools
 
-from sshml.classifier import LeNet5
-from sshml.compression import MPOShape, tensorize
+import numpy as np
+
+from sshml.classifier import LeNet5, finetune, resident
+from sshml.compression import MPOShape, compress, n_bytes, tensorize
 from sshml.dataset import images
 from sshml.experiments import Claim, Experiment, Job, Rule, near
 from sshml.experiments.claims import standard_error
-from sshml.experiments.image_nets import Training, accuracy_rows, best_tests, train
-from sshml.plotting import COLORS, new_figure, plot_groups
+from sshml.experiments.image_nets import (
+    Averaged,
+    accuracy_of,
+    accuracy_rows,
+    best_tests,
+    too_short,
+    train,
+    trained,
+)
+from sshml.plotting import COLORS, new_figure, plot_groups, plot_points
 
 SHAPES = {
     0: MPOShape((2, 5, 6, 2), (2, 10, 10, 2)),
@@ -17,17 +36,28 @@ SHAPES = {
 }
 BONDS = {0: 4, 1: 4, 2: 2}
 DENSE = 400 * 120 + 120 * 84 + 84 * 10
-PUBLISHED = {"dense": 0.9917, "mpo": 0.9917}
+PUBLISHED = 0.9917
+"""Test accuracy of dense networks and of those in MPO form."""
 LABELS = {"dense": "dense", "mpo": "MPO"}
+LONG = 40
+"""Epochs from which on accuracies are compared with published ones."""
+WAYS = {
+    "joint": ("all layers, jointly on data", ("svd", "mpo"), None),
+    "svd": ("convolutions, SVD", ("svd",), ("0", "3")),
+    "mpo": ("convolutions, MPO", ("mpo",), ("0", "3")),
+}
+"""Name of a way to truncate: label, forms, layers that change (all if None)."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Training):
+class Settings(Averaged):
     """Size of the run; the defaults are the quick one."""
 
-    epochs: int = 10
+    seeds: int = 3
+    epochs: int = 4
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
+    shares: tuple = (0.1, 0.3)
 
 
 def share():
@@ -49,35 +79,73 @@ def family(where, family, training, seeds, valid):
     return {"accuracy": list(accuracy_rows({"family": family}, run, test, numbers))}
 
 
+def truncate(where, dense, way, shares, valid):
+    """Truncate trained networks at shares of their bytes; measure the accuracy before and after fine-tuning."""
+    data, run = images("mnist", where.root, valid), trained(dense, LeNet5)
+    seen, kept, test = (resident(split) for split in (data.train, data.valid, data.test))
+    before, rows, done = run.accuracy(data.test, where.device), [], 0
+    _, methods, layers = WAYS[way]
+    for seed, model in zip(run.seeds, run.models(), strict=True):
+        own = n_bytes(model) if layers is None else sum(n_bytes(model[int(layer)]) for layer in layers)
+        for part in shares:
+            budget = n_bytes(model) - int((1 - part) * own)
+            small = compress(model, n_bytes=budget, data=seen, methods=methods, layers=layers) if part < 1 else model
+            tuned = finetune(small, seen, kept, seed=int(seed), device=where.device)
+            rows.append({
+                "way": way, "share": part, "seed": seed, "used": f"{n_bytes(small) / n_bytes(model):.5g}",
+                "dense": f"{before[seed]:.5g}", "truncated": f"{accuracy_of(small, test):.5g}",
+                "tuned": f"{accuracy_of(tuned, test):.5g}",
+            })  # fmt: skip
+            done += 1
+            where.progress(done, len(run) * len(shares))
+    return {"truncated": rows}
+
+
 def jobs(settings):
-    """Yield the training of both families."""
-    for name in LABELS:
-        yield Job(family, {"family": name} | settings.training(), settings.work())
+    """Yield the training of both families, and the truncations of the dense one."""
+    made = {name: Job(family, {"family": name} | settings.training(), settings.work()) for name in LABELS}
+    yield from made.values()
+    for way, (_, _, layers) in WAYS.items():
+        # the whole network too: what the further training alone brings
+        shares = settings.shares if layers else (*settings.shares, 1.0)
+        own = {"dense": made["dense"], "way": way, "shares": shares, "valid": settings.valid}
+        yield Job(truncate, own, settings.work(3) * len(shares))
 
 
 def claims(tables, settings):
-    """Yield the accuracies of both families, and their difference."""
+    """Yield the accuracies of both families, their difference, and what truncation loses."""
+    said = ("Gao et al. 2020", f"{PUBLISHED}", near(PUBLISHED, 0.001), too_short(settings, LONG))
     for name, label in LABELS.items():
-        yield Claim(
-            "G2", f"test accuracy of LeNet-5, {label}", lambda name=name: _test(tables, name),
-            "Gao et al. 2020", f"{PUBLISHED[name]}", near(PUBLISHED[name], 0.002),
-        )  # fmt: skip
+        yield Claim("G2", f"test accuracy of LeNet-5, {label}", functools.partial(_test, tables, name), *said)
         yield Claim(
             "G2", f"test accuracy of LeNet-5, {label}, of the best test epoch, as the source has it",
-            lambda name=name: best_tests(tables.columns("accuracy", family=name)),
-            "Gao et al. 2020", f"{PUBLISHED[name]}", near(PUBLISHED[name], 0.002),
+            lambda name=name: best_tests(tables.columns("accuracy", family=name)), *said,
         )  # fmt: skip
     yield Claim(
         "G2", f"MPO less dense, with {share():.3f} of the weights of the linear layers",
         lambda: _test(tables, "mpo") - _test(tables, "dense"), "Gao et al. 2020", "0",
         Rule(
             "|mean| <= 0.001 or 2 standard errors", lambda x: abs(x.mean()) <= max(0.001, 2 * standard_error(x))
-        ),
+        ), too_short(settings, LONG),
     )  # fmt: skip
+    for way, (label, _, layers) in WAYS.items():
+        whose = "their bytes" if layers else "the bytes"
+        for part in settings.shares:
+            for kind, text in (("truncated", "no fine-tuning"), ("tuned", "fine-tuned")):
+                yield Claim(
+                    "LeNet-5", f"accuracy lost, {label}, {part:.0%} of {whose}, {text}",
+                    functools.partial(_lost, tables, way, part, kind),
+                )  # fmt: skip
+    yield Claim("LeNet-5", "accuracy lost by fine-tuning alone", functools.partial(_lost, tables, "joint", 1, "tuned"))
 
 
 def _test(tables, family):
     return tables.columns("accuracy", family=family)["test"]
+
+
+def _lost(tables, way, part, kind):
+    found = tables.columns("truncated", way=way, share=part)
+    return found["dense"] - found[kind]
 
 
 def _draw(tables, settings):
@@ -85,7 +153,7 @@ def _draw(tables, settings):
     ax = axes[0, 0]
     groups = [_test(tables, family) for family in LABELS]
     plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST")
-    ax.axhline(0.9917, color="k", linewidth=1, linestyle=":", label="both, Gao et al. 2020")
+    ax.axhline(PUBLISHED, color="k", linewidth=1, linestyle=":", label="both, Gao et al. 2020")
     ax.set_xticks(range(2), ["dense", f"MPO, $\\rho = {share():.3f}$"])
     ax.set_xlim(-0.5, 1.5)
     ax.set_ylabel("test accuracy")
@@ -93,4 +161,28 @@ def _draw(tables, settings):
     return figure
 
 
-experiment = Experiment(Settings, jobs, claims, {"lenet5": _draw}, full={"epochs": 60})
+def _truncated(tables, settings):
+    if not settings.shares:
+        return None
+    figure, axes = new_figure(width=4.4, height=3.3)
+    ax = axes[0, 0]
+    for (way, (label, _, _)), color in zip(WAYS.items(), COLORS, strict=False):
+        table = tables.columns("truncated", way=way)
+        shares = np.unique(table["share"][table["share"] < 1])
+        for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
+            lost = [(table["dense"] - table[kind])[table["share"] == part] * 100 for part in shares]
+            plot_points(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
+    ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_yticks([-1, 0, 1, 10], ["-1", "0", "1", "10"])
+    ax.set_xticks(settings.shares, [f"{part:g}" for part in settings.shares])
+    ax.minorticks_off()
+    ax.set_xlabel("bytes kept, of the network or of the convolutions")
+    ax.set_ylabel("test accuracy lost (percentage points)")
+    ax.legend(fontsize=7, loc="upper right")
+    return figure
+
+
+FULL = {"seeds": 5, "epochs": LONG, "shares": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)}
+experiment = Experiment(Settings, jobs, claims, {"lenet5": _draw, "truncated": _truncated}, full=FULL)

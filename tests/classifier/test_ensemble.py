@@ -30,6 +30,16 @@ NETWORKS = {
     "conv": lambda: nn.Sequential(
         nn.Unflatten(1, (1, 3)), nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)
     ),
+    "conv of groups": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 3)),
+        nn.Conv2d(1, 4, 1, bias=False),
+        nn.Conv2d(4, 6, 2, 1, 1, 2, 2),
+        nn.Flatten(),
+        nn.Linear(72, 3),
+    ),
+    "conv round the border": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 3)), nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), nn.Flatten(), nn.Linear(24, 3)
+    ),
     "nested": lambda: nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(12, 6)), nn.LayerNorm(6), nn.Linear(6, 3)),
     "low rank": lambda: compress(MLP((12, 7, 5, 3)), 0, "svd", rank=2),
     "mpo": lambda: tensorize(MLP((12, 8, 6, 3)), {0: ((2, 4), (3, 4)), 1: None}, 2),
@@ -51,7 +61,7 @@ def test_a_stack_is_its_members(factory, device):
             assert torch.equal(state[name], tensor)
 
 
-@pytest.mark.parametrize("name", ["mlp", "no bias", "conv", "mpo"])
+@pytest.mark.parametrize("name", ["mlp", "no bias", "conv", "conv of groups", "mpo"])
 def test_gradients_are_those_of_the_members(name):
     members = [NETWORKS[name]() for _ in range(2)]
     x = torch.rand(2, 5, 3, 4, requires_grad=True)

@@ -29,12 +29,14 @@ def test_every_experiment_has_a_name_and_a_line():
     assert list(found) == [
         "poster",
         "budgets",
+        "deep",
         "entanglement",
         "fc2",
         "keene",
         "lenet5",
         "lowrank",
         "phases",
+        "ranks",
         "transfer",
         "wine",
     ]

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from sshml.dataset import open_dataset
+from sshml.errors import SSHMLError
+from sshml.experiments import Where, ranks
+from sshml.experiments.experiment import plain
+from sshml.tables import read_csv
+
+SMALL = {"datasets": 2, "seeds": 2, "epochs": 3, "train": 2000, "valid": 300, "test": 600}
+
+
+def test_tables_figures_and_claims(reproduced):
+    names = ("the poster's", "level 9 alone", "2 signs", "|v - w| > 0.1")
+    found = reproduced("ranks", **SMALL, settings=names)
+    assert found.failures == []
+    assert {path.stem for path in found.folder.glob("*.png")} == {"formula", "mechanism"}
+    rows = read_csv(found.folder / "ranks.csv")
+    assert len(rows) == 4 * 2 * 2
+    alone = found.tables.columns("ranks", setting="level 9 alone")
+    assert alone["of_level"].max() > 0.8
+    assert set(alone["level"]) == {0}
+    norms = found.tables.columns("norms", setting="2 signs")
+    assert set(norms["group"]) == {0, 1}
+    by_setting = {row["claim"]: row for row in found.claims}
+    decided = [text for text, row in by_setting.items() if row["source"] == ranks.FORMULA]
+    assert len(decided) == 3  # not for the gap
+    own = by_setting["rank of layer 1 that keeps 95 %, means of 2 datasets"]
+    assert (own["seeds"], own["source"]) == (2, ranks.SOURCE)
+
+
+def test_chains_of_a_gap_have_it(tmp_path):
+    spec = ranks.Settings(**SMALL).chains("|v - w| > 0.1", 1)
+    ranks.chains(Where(folder=tmp_path), **plain(spec))
+    data = open_dataset(tmp_path / ranks.FILE)
+    assert (len(data.train), len(data.valid), len(data.test)) == (2000, 300, 600)
+    v, w = data.train.read(("v", "w"))
+    assert abs(v[:, 0] - w[:, 0]).min() > 0.1
+    assert (v == v[:, :1]).all()
+    assert 0.4 < data.train.read("winding").mean() < 0.6
+
+
+def test_the_formula_is_right_by_none_or_one_more(tmp_path):
+    class Table:
+        def columns(self, name, **where):
+            return {"rank": np.array([8, 9, 10, np.nan, 7]), "predicted": np.array([8, 8, 8, 8, 8])}
+
+    assert ranks.is_right(Table(), "any").tolist() == [1, 1, 0, 0, 0]
+
+
+def test_settings_that_cannot_be():
+    with pytest.raises(SSHMLError, match="choose among the poster's"):
+        ranks.Settings(settings=("N = 1",))
+    with pytest.raises(SSHMLError, match="error bars"):
+        ranks.Settings(datasets=1)
+    assert set(ranks.OUTSIDE) < set(ranks.SETTINGS)
+    assert set(ranks.Settings().settings) < set(ranks.FULL["settings"])
