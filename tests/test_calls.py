@@ -121,7 +121,8 @@ KINDS = {
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
     "flag": "half_cell correlated force recipe training pad allow_growth absorb_bias shrink faster dense full deep"
     " flat",
-    "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states even weights directions of_f of_g",
+    "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states even weights directions"
+    " of_f of_g state",
     "measured": "values schmidt_values",
     "integers": "widths augment ranks bonds keeps groups",
     "path": "path checkpoint root out data",
@@ -259,6 +260,9 @@ def made(data, run, folder):
         "chain.fix_gauge": (chain.fix_gauge, {"states": states}),
         "chain.fixed_signs": (chain.fixed_signs, {"states": states}),
         "chain.random_gauge": (chain.random_gauge, {"states": states, "seed": 0, "first": 0}),
+        "chain.hoppings_of_state": (chain.hoppings_of_state, {"state": states[:, 3]}),
+        "chain.hoppings_of_states": (chain.hoppings_of_states, {"states": states}),
+        "chain.state_condition": (chain.state_condition, {"state": states[:, 3]}),
         "chain.uniforms": (chain.uniforms, {"key": 0, "first": 0, "count": 2, "width": 3, "stream": 0}),
         "dataset.DatasetSpec": (
             dataset.DatasetSpec,
@@ -668,13 +672,14 @@ def made(data, run, folder):
 
 KEYS = (
     "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
-    " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s"
-    " classifier.D classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.f"
-    " classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s compression.F compression.L compression.M compression.P"
-    " compression.a compression.c compression.e compression.f compression.i compression.k compression.l"
-    " compression.n compression.p compression.r compression.s compression.t analysis.R analysis.S analysis.b"
-    " analysis.c analysis.d analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s"
-    " analysis.v experiments plotting statistics"
+    " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s classifier.D"
+    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.f"
+    " classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s compression.F"
+    " compression.L compression.M compression.P compression.a compression.c compression.e compression.f"
+    " compression.i compression.k compression.l compression.n compression.p compression.r compression.s"
+    " compression.t analysis.R analysis.S analysis.b analysis.c analysis.d analysis.e analysis.g"
+    " analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v experiments plotting"
+    " statistics"
 ).split()
 
 

@@ -12,6 +12,7 @@ from sshml.chain.hamiltonian import (
     dispersion,
     hamiltonian,
 )
+from sshml.chain.inverse import hoppings_of_state, hoppings_of_states, state_condition
 from sshml.chain.laws import LAWS, check_power, mean_log
 from sshml.chain.markers import (
     decay_length,
@@ -42,6 +43,8 @@ __all__ = [
     "fix_gauge",
     "fixed_signs",
     "hamiltonian",
+    "hoppings_of_state",
+    "hoppings_of_states",
     "inverse_participation_ratio",
     "label",
     "local_chiral_marker",
@@ -50,6 +53,7 @@ __all__ = [
     "mean_log",
     "random_gauge",
     "real_space_winding",
+    "state_condition",
     "uniforms",
     "winding_number",
 ]
