@@ -115,7 +115,7 @@ KINDS = {
     "integer": "seed first width stream cells train folds neighbours valid padding epochs patience member power"
     " in_features out_features keep steps rows columns draws vectors shuffles bins size site"
     " points shard_size queries limit group_bytes batch_size workers"
-    " every steps_per_epoch oversampling rank sites count depth growth channels classes",
+    " level every steps_per_epoch oversampling rank sites count depth growth channels classes",
     "bond": "max_bond",
     "real": "learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
@@ -156,6 +156,7 @@ ALSO = {
     ("chain.as_longer", "v"): {"nan array"},  # only its shape counts
     ("chain.as_onsite", "onsite"): {"None"},
     ("chain.uniforms", "key"): {"zero"},
+    ("classifier.exact_network", "level"): {"None"},  # two neurons
     ("dataset.View", "levels"): {"tuple"},
     ("dataset.View", "sites"): {"tuple"},
     ("dataset.View.parse", "view"): {"None"},  # the states
@@ -246,6 +247,7 @@ def made(data, run, folder):
         "chain.as_hoppings": (chain.as_hoppings, wide),
         "chain.as_onsite": (chain.as_onsite, {"onsite": 0.1, "v": v, "w": w, "boundary": "open"}),
         "chain.check_power": (chain.check_power, {"power": 2}),
+        "chain.critical_states": (chain.critical_states, {"sites": 6}),
         "chain.decay_length": (chain.decay_length, {"states": states}),
         "chain.edge_dipole": (chain.edge_dipole, {"states": states}),
         "chain.inverse_participation_ratio": (chain.inverse_participation_ratio, {"states": states}),
@@ -386,6 +388,7 @@ def made(data, run, folder):
             {"split": data.test, "view": "abs", "batch_size": 8, "seed": 0, "workers": 0, "group_bytes": 2**20},
         ),
         "classifier.children_of": (classifier.children_of, {"module": net}),
+        "classifier.exact_network": (classifier.exact_network, {"cells": 3, "level": 1}),
         "classifier.finetune": (
             classifier.finetune,
             {
@@ -673,7 +676,7 @@ def made(data, run, folder):
 KEYS = (
     "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
     " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s classifier.D"
-    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.f"
+    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.e classifier.f"
     " classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s compression.F"
     " compression.L compression.M compression.P compression.a compression.c compression.e compression.f"
     " compression.i compression.k compression.l compression.n compression.p compression.r compression.s"

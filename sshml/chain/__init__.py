@@ -1,5 +1,6 @@
 """Physics of SSH chains, always batched: hoppings -> Hamiltonians, eigenstates, gauges, labels."""
 
+from sshml.chain.critical import critical_states
 from sshml.chain.eigenstates import eigenstates
 from sshml.chain.gauge import GAUGES, apply_gauge, fix_gauge, fixed_signs, random_gauge
 from sshml.chain.hamiltonian import (
@@ -36,6 +37,7 @@ __all__ = [
     "bloch_hamiltonian",
     "block",
     "check_power",
+    "critical_states",
     "decay_length",
     "dispersion",
     "edge_dipole",

@@ -3,6 +3,7 @@
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.deep import VGG, DenseNet, ResNet
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
+from sshml.classifier.exact import exact_network
 from sshml.classifier.finetuning import GENTLE, finetune
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
@@ -27,6 +28,7 @@ __all__ = [
     "TrainingSpec",
     "check_labels",
     "children_of",
+    "exact_network",
     "finetune",
     "fit",
     "input_type",

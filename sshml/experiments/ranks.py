@@ -26,7 +26,7 @@ from sshml.analysis import (
     rank_sweep,
     smallest_size,
 )
-from sshml.chain import eigenstates, fixed_signs
+from sshml.chain import critical_states, fixed_signs
 from sshml.classifier import MLP, TrainingSpec, fit, load_run, save_run
 from sshml.dataset import DatasetSpec, View, from_hoppings, generate, open_dataset
 from sshml.errors import SSHMLError
@@ -184,8 +184,8 @@ def _directions(data, run):
     """
     view, size = View.parse(run.training.view), data.spec.sites
     seen = dataclasses.replace(view, signs="none")
-    even = eigenstates(np.ones((1, size // 2)), np.ones((1, size // 2 - 1)))[1]
-    even = (even * fixed_signs(even)[..., None])[0]
+    even = critical_states(size)[0]
+    even = even * fixed_signs(even)[:, None]
     even = even if view.levels is None else even[list(view.levels)]
     f, g = level_directions(data.valid.inputs(view=seen), even, view.groups(size))
     weight = run.weights["1.weight"].numpy()
