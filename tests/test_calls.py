@@ -141,6 +141,7 @@ OWN = {
     "compression.LowRankLinear.from_dense": {"layer": "module"},
     "compression.MPOLinear.from_dense": {"layer": "module"},
     "compression.MaskedLinear.from_dense": {"layer": "module"},
+    "compression.BlockLowRankLinear.from_dense": {"layer": "module"},
     "analysis.smallest_size": {"accuracy": "measured", "threshold": "measured"},
     "analysis.Sweep.smallest": {"threshold": "measured"},
     "dataset.preview": {"states": "integer"},
@@ -169,6 +170,7 @@ ALSO = {
     ("classifier.load_run", "layers"): {"dict", "names"},
     ("classifier.resident", "dtype"): {"None"},
     ("classifier.stack", "example"): {"grad", "bfloat16", "meta", "sparse", "complex tensor"},  # not looked at here
+    ("compression.BlockLowRankLinear.from_dense", "blocks"): {"tuple"},  # 1 + 2 + 3 inputs
     ("compression.MPOLinear", "max_bond"): {"nones"},  # None at every cut
     ("compression.MPOLinear.from_dense", "max_bond"): {"nones"},
     ("compression.MPOLinear.compress", "max_bond"): {"nones"},
@@ -472,6 +474,14 @@ def made(data, run, folder):
             {"out_features": 4, "in_features": 6, "sites": 2, "pad": False},
         ),
         "compression.MPOShape.bonds": (compression.MPOShape((2, 2), (2, 2)).bonds, {"max_bond": 2}),
+        "compression.BlockLowRankLinear": (
+            compression.BlockLowRankLinear,
+            {"in_features": 6, "out_features": 4, "ranks": [1, 0], "blocks": 2},
+        ),
+        "compression.BlockLowRankLinear.from_dense": (
+            compression.BlockLowRankLinear.from_dense,
+            {"layer": layer, "ranks": 1, "blocks": 2},
+        ),
         "compression.MaskedLinear": (compression.MaskedLinear, {"in_features": 6, "out_features": 4, "keep": 2}),
         "compression.MaskedLinear.from_dense": (
             compression.MaskedLinear.from_dense,
@@ -676,13 +686,13 @@ def made(data, run, folder):
 KEYS = (
     "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
     " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s classifier.D"
-    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.e classifier.f"
-    " classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s compression.F"
-    " compression.L compression.M compression.P compression.a compression.c compression.e compression.f"
-    " compression.i compression.k compression.l compression.n compression.p compression.r compression.s"
-    " compression.t analysis.R analysis.S analysis.b analysis.c analysis.d analysis.e analysis.g"
-    " analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v experiments plotting"
-    " statistics"
+    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.e"
+    " classifier.f classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s"
+    " compression.B compression.F compression.L compression.M compression.P compression.a compression.c"
+    " compression.e compression.f compression.i compression.k compression.l compression.n compression.p"
+    " compression.r compression.s compression.t analysis.R analysis.S analysis.b analysis.c analysis.d"
+    " analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v"
+    " experiments plotting statistics"
 ).split()
 
 

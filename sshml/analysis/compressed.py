@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
+
 from sshml.arguments import instance
 from sshml.classifier import Run, resident
-from sshml.compression import compress, plan
+from sshml.compression import compress, find_layer, plan
 from sshml.errors import SSHMLError
 
 
@@ -14,7 +16,7 @@ def compress_run(run, layer=0, method="svd", *, split=None, **options):
     Args:
         run: the `Run`, which is left as it is.
         layer: as in `sshml.compression.compress`; also a `Plan`, the same for all members.
-        method: "svd", "mpo" or "prune".
+        method: "svd", "mpo", "prune" or "blocks"; a sum of ranks of blocks is spread as in the first member.
         split: for a budget: data in the view of the training, from which the plan is made on the first member and by
             which all members are cut.
         **options: as in `sshml.compression.compress`: the size of the form of a layer; or a budget, share=0.1, and what
@@ -30,6 +32,9 @@ def compress_run(run, layer=0, method="svd", *, split=None, **options):
             raise SSHMLError("a budget is for all layers; use layers=... and methods=... to narrow the choice.")
         layer = dataclasses.replace(plan(run.model(), data=data, **options), menu=None)
         options = {}
+    if isinstance(method, str) and method == "blocks" and np.ndim(options.get("ranks", [])) == 0 and isinstance(layer, (int, str)):
+        first = compress(run.model(), layer, method, **options)
+        options["ranks"] = list(first.get_submodule(find_layer(first, layer)).ranks)
     if isinstance(layer, (int, str, list, tuple)):
         return run.with_models([compress(model, layer, method, **options) for model in run.models()])
     return run.with_models([compress(model, layer, data=data, **options) for model in run.models()])

@@ -39,7 +39,7 @@ def compress(
     test: Annotated[
         Path | None, typer.Option(help="Inputs, or .npz with x and y, of the report; --data if not given.")
     ] = None,
-    methods: Annotated[str, typer.Option(help="Those of svd, mpo and prune that may be chosen.")] = "svd,mpo",
+    methods: Annotated[str, typer.Option(help="Those of svd, mpo, prune and blocks that may be chosen.")] = "svd,mpo",
     layers: Annotated[
         str | None, typer.Option(help="Layers that may change, comma-separated; all if not given.")
     ] = None,
@@ -48,7 +48,8 @@ def compress(
     only_plan: Annotated[bool, typer.Option("--only-plan", help="Write the plan to OUT, as JSON, and stop.")] = False,
     layer: Layer = "0",
     method: Method = "svd",
-    rank: Annotated[int | None, typer.Option(help="One layer: singular values to keep (svd).")] = None,
+    rank: Annotated[int | None, typer.Option(help="One layer: singular values to keep (svd, blocks).")] = None,
+    blocks: Annotated[int | None, typer.Option(help="One layer: equal blocks of its inputs (blocks).")] = None,
     max_bond: Annotated[int | None, typer.Option(help="One layer: largest bond dimension (mpo).")] = None,
     shape: Shape = None,
     keep: Annotated[int | None, typer.Option(help="One layer: weights to keep (prune).")] = None,
@@ -62,7 +63,7 @@ def compress(
     refuse_same(out, model, data, labels, plan, test)
     refuse_existing(out, force)
     goals = {"share": share, "n_bytes": n_bytes, "tolerance": tolerance, "accuracy": accuracy}
-    one = {"rank": rank, "max_bond": max_bond, "keep": keep, "shape": dims_of(shape)}
+    one = {"rank": rank, "max_bond": max_bond, "keep": keep, "shape": dims_of(shape), "blocks": blocks}
     ways = [any(v is not None for v in goals.values()), plan is not None, any(v is not None for v in one.values())]
     if sum(ways) != 1 and (any(ways) or method == "svd"):
         got = "several" if any(ways) else "none"
@@ -166,12 +167,14 @@ def _apply(dense, planned, known):
 
 def _size(method, given):
     """Return the arguments of the form of one layer."""
-    sizes = {"svd": "rank", "mpo": "max_bond", "prune": "keep"}
+    sizes = {"svd": "rank", "mpo": "max_bond", "prune": "keep", "blocks": "rank"}
+    further = {"mpo": ["shape"], "blocks": ["blocks"]}
     name = choose("method", method, sizes)
-    refuse_idle(method, given, {"mpo": ["shape"]}, (name,))
+    refuse_idle(method, given, further, (name,))
     if given[name] is None:
         raise SSHMLError(f"method {method} needs --{name.replace('_', '-')}.")
-    return {name: given[name]} | ({"shape": given["shape"]} if method == "mpo" else {})
+    own = {"ranks" if method == "blocks" else name: given[name]}
+    return own | {option: given[option] for option in further.get(method, ())}
 
 
 def _is_run(path):

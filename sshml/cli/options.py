@@ -9,7 +9,7 @@ from sshml.errors import SSHMLError, one_line
 
 DataFile = Annotated[Path, typer.Argument(metavar="DATA", help="Dataset file.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")]
-Method = Annotated[str, typer.Option(help="svd, mpo or prune.")]
+Method = Annotated[str, typer.Option(help="svd, mpo, prune or, of compress, blocks.")]
 Shape = Annotated[
     str | None, typer.Option(help="MPO sites OUT_DIMS:IN_DIMS, as 4,4,4,4:4,7,7,4; balanced if not given.")
 ]

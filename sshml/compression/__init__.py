@@ -2,6 +2,7 @@
 
 from sshml.compression import orders
 from sshml.compression.attention import CompressedAttention
+from sshml.compression.blocks import BlockLowRankLinear
 from sshml.compression.budget import choose_bonds, keep_accuracy
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.decay import FrobeniusDecay, stable_rank
@@ -25,6 +26,7 @@ from sshml.compression.sites import Site, survey
 
 __all__ = [
     "LAYERS",
+    "BlockLowRankLinear",
     "Choice",
     "CompressedAttention",
     "CompressedConv",

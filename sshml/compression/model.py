@@ -6,6 +6,7 @@ from torch import nn
 
 from sshml.arguments import as_module, choice, flag, instance, shown
 from sshml.compression.attention import CompressedAttention
+from sshml.compression.blocks import BlockLowRankLinear
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, plain_linear
 from sshml.compression.lowrank import LowRankLinear
@@ -17,7 +18,7 @@ from sshml.compression.pruning import MaskedLinear
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
-METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear}
+METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear, "blocks": BlockLowRankLinear}
 LAYERS = {layer.__name__: layer for layer in (*METHODS.values(), CompressedConv, CompressedAttention)}
 
 
@@ -57,16 +58,16 @@ def compress(
     Args:
         model: any `nn.Module`, which is left as it is; or a fitted perceptron of scikit-learn.
         layer: a `Plan`; or the name of a layer, its number among the linear layers, or a list of these; 0 if not given.
-        method: for a layer: "svd" (rank=...), "mpo" (max_bond=... or cutoff=..., also shape=..., order=...) or "prune"
-            (keep=...); "svd" if None.
+        method: for a layer: "svd" (rank=...), "mpo" (max_bond=... or cutoff=..., also shape=..., order=...) "prune"
+            (keep=...) or "blocks" (ranks=..., also blocks=...); "svd" if None.
         share: budget: share of the bytes of the whole model.
         n_bytes: budget: bytes.
         tolerance: instead of a budget: relative error of the outputs on `data`.
         accuracy: instead of a budget: accuracy to keep on `data`, or what `evaluate` must reach.
         data: what the model sees, see `plan`; for a plan made with data and read from a file, the same data.
         allow_growth: accept a layer, or by a plan a model, that stores more than before.
-        **options: with a budget what `plan` takes: methods, layers, evaluate, absorb_bias, shrink, faster, progress;
-            for a layer the arguments of its form.
+        **options: with a budget what `plan` takes: methods, layers, evaluate, absorb_bias, shrink, faster, blocks,
+            progress; for a layer the arguments of its form.
 
     Raises:
         SSHMLError: as `plan`; unknown method or layer, a layer that cannot be compressed, with the reason, a size out
@@ -97,9 +98,10 @@ def compress(
         if method is not None or set(options) - {"progress"}:
             raise SSHMLError("a plan says all; change it with its with_choice(site, method, ...).")
         return _grown(model, _by_plan(model, layer, data, options.get("progress")), allow_growth)
-    if data is not None or set(options) & PLANNING:
-        raise SSHMLError("data, methods and the like go with a budget or a plan: compress(model, share=0.1, data=...).")
     layer, method = 0 if layer is ... else layer, "svd" if method is None else method
+    own = METHODS[choice(method, "method", tuple(METHODS))].options
+    if data is not None or set(options) & PLANNING - set(own):
+        raise SSHMLError("data, methods and the like go with a budget or a plan: compress(model, share=0.1, data=...).")
     return _one_form(model, layer, method, options | {"allow_growth": allow_growth})
 
 
@@ -131,7 +133,7 @@ def _grown(model, small, allow_growth):
 
 def _one_form(model, layer, method, size):
     """Return a copy of a model with one linear layer, or several, in one form."""
-    kind = METHODS[choice(method, "method", tuple(METHODS))]
+    kind = METHODS[method]
     if not set(size) & set(kind.sizes) or set(size) - {*kind.sizes, *kind.options, "allow_growth"}:
         got = ", ".join(name for name in size if name != "allow_growth") or "nothing"
         options = f" (options: {', '.join(kind.options)})" * bool(kind.options)

@@ -14,9 +14,9 @@ FORMAT = "sshml-plan"
 class Choice:
     """One site in one form.
 
-    `method` is "svd", "mpo", "prune" or "dense", `size` the arguments of the form: {"rank": 8}. `numbers`, `bytes` and
-    `flops` (per sample) are stored and needed then, `loss` is ||(W - W') X||^2 / ||W X||^2 on the data of the plan, or
-    ||W - W'||^2 / ||W||^2 without data; None where nobody has worked them out, as after an edit.
+    `method` is "svd", "mpo", "prune", "blocks" or "dense", `size` the arguments of the form: {"rank": 8}. `numbers`,
+    `bytes` and `flops` (per sample) are stored and needed then, `loss` is ||(W - W') X||^2 / ||W X||^2 on the data of
+    the plan, or ||W - W'||^2 / ||W||^2 without data; None where nobody has worked them out, as after an edit.
     """
 
     method: str
@@ -60,7 +60,7 @@ class Plan:
 
         Args:
             site: its name.
-            method: "svd", "mpo", "prune" or "dense".
+            method: "svd", "mpo", "prune", "blocks" or "dense".
             **size: arguments of the form, as rank=12.
 
         Raises:
@@ -68,7 +68,7 @@ class Plan:
         """
         if not isinstance(site, str) or site not in self.choices:
             raise SSHMLError(f"the plan has no site {shown(site)}; it has {', '.join(self.choices) or 'none'}.")
-        choice(method, "method", ("svd", "mpo", "prune", "dense"))
+        choice(method, "method", ("svd", "mpo", "prune", "blocks", "dense"))
         new = dataclasses.replace(self, choices=self.choices | {site: Choice(method, size)}, n_bytes=None, error=None)
         new.check()
         return new

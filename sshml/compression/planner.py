@@ -9,16 +9,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import flag, function, real, shown
+from sshml.arguments import flag, function, instance, real, shown
 from sshml.compression.batches import Batches, output, own, right, size_of
+from sshml.compression.blocks import as_blocks
 from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.front import ParetoFront
 from sshml.compression.layer import HALF
-from sshml.compression.menu import METHODS, SCORED, Options, Spectrum, parts_of
+from sshml.compression.menu import METHODS, SCORED, Options, parts_of
 from sshml.compression.modules import copied, evaluating, leaves_chance_alone, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
+from sshml.compression.spectrum import Spectrum
 from sshml.compression.timing import compare
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
@@ -44,6 +46,7 @@ def plan(
     absorb_bias=False,
     shrink=False,
     faster=False,
+    blocks=None,
     progress=None,
 ):
     """Return the `Plan` that loses least within a budget, or stores least within a tolerance.
@@ -62,13 +65,15 @@ def plan(
         accuracy: instead of a budget: what `evaluate` must reach.
         evaluate: called as evaluate(model), returns a number, larger for better; the accuracy on `data` if None.
         data: what the model sees, see `Batches`: an array of inputs, (inputs, labels), a split, a `DataLoader`.
-        methods: of "svd", "mpo" and "prune", those that may be chosen; one of them as a text will do. SVD is cut in the
-            metric of the data, and pruning goes by it; an MPO is cut in the plain one, as roots of second moments mix
-            its sites, and its loss on the data is measured afterwards.
+        methods: of "svd", "mpo", "prune" and "blocks", those that may be chosen; one of them as a text will do. SVD and
+            blocks are cut in the metric of the data, and pruning goes by it; an MPO is cut in the plain one, as roots
+            of second moments mix its sites, and its loss on the data is measured afterwards.
         layers: names of the sites, or of modules that hold them, that may change; all if None.
         absorb_bias: cut the bias of linear layers in SVD form with the weight, as a further column.
         shrink: shrink the kept singular values as if the rest were noise, see `Spectrum.shrinkage`.
         faster: leave a layer dense where its form is slower than it, measured on this machine.
+        blocks: for the method "blocks": {name of the site: number of equal blocks of its inputs, or the size of each};
+            of the others about as many as a block has inputs.
         progress: called as progress(done, total) while the data run through the model.
 
     Raises:
@@ -92,7 +97,7 @@ def plan(
         raise SSHMLError("evaluate has a meaning beside accuracy=... only.")
     if data is None and (goal == "tolerance" or (goal == "accuracy" and evaluate is None)):
         raise SSHMLError(f"{goal} needs data=... to measure it on.")
-    menu = Menu(model, data, methods, layers, absorb_bias, shrink, progress)
+    menu = Menu(model, data, methods, layers, absorb_bias, shrink, progress, blocks)
     if goal == "accuracy" and evaluate is None:
         evaluate = menu.accuracy
     found = _chosen(menu, goal, value, evaluate)
@@ -165,15 +170,25 @@ class Menu:
         absorb_bias: as in `plan`.
         shrink: as in `plan`.
         progress: as in `plan`.
+        blocks: as in `plan`.
     """
 
     def __init__(
-        self, model, data=None, methods=("svd", "mpo"), layers=None, absorb_bias=False, shrink=False, progress=None
+        self,
+        model,
+        data=None,
+        methods=("svd", "mpo"),
+        layers=None,
+        absorb_bias=False,
+        shrink=False,
+        progress=None,
+        blocks=None,
     ):
         methods = (methods,) if isinstance(methods, str) else tuple(methods)
         sites, self.reasons = survey(model)
         self.sites = _within(sites, self.reasons, layers)
         self.model, self.shrink, self.notes = copied(model), bool(shrink), []
+        self._blocks = _checked_blocks(blocks, self.sites)
         self.absorb_bias = bool(absorb_bias) and (not methods or "svd" in methods)
         self.n_bytes = n_bytes(model)
         self.batches = None if data is None else Batches(data, self.model)
@@ -219,7 +234,8 @@ class Menu:
         if site.name in self._moments:
             positions = self._moments[site.name].rows / self._samples
         itemsize = site.matrices(self.model).itemsize
-        return Options(site, self.spectrum(site), itemsize, positions, self._methods, self.absorbs(site))
+        absorbs, blocks = self.absorbs(site), self._blocks.get(site.name)
+        return Options(site, self.spectrum(site), itemsize, positions, self._methods, absorbs, blocks)
 
     def absorbs(self, site):
         """Return whether a site's bias is cut with its weight."""
@@ -327,7 +343,7 @@ class Menu:
             )
         found = self.plan_of(front, number)
         for name, choice in found.choices.items():  # few bonds and numbers of weights are tried, many exist
-            if choice.method in ("mpo", "prune"):
+            if choice.method in ("mpo", "prune", "blocks"):
                 larger = self.options[name].larger(choice, budget - found.n_bytes)
                 if larger.loss <= choice.loss:
                     found.choices[name] = larger
@@ -454,6 +470,16 @@ def _within(sites, reasons, layers):
     return {name: site for name, site in sites.items() if name in found}
 
 
+def _checked_blocks(blocks, sites):
+    """Return blocks by the name of their site, or raise."""
+    blocks = {} if blocks is None else instance(blocks, "blocks", dict, "{name of the site: blocks of its inputs}")
+    for name, given in blocks.items():
+        if name not in sites:
+            raise SSHMLError(f"blocks are given for {shown(name)}; the sites are {', '.join(sites) or 'none'}.")
+        as_blocks(given, sites[name].in_features)
+    return blocks
+
+
 def _up(share):
     return f"{math.ceil(share * 1e4) / 1e4:.4f}"
 
@@ -525,7 +551,7 @@ def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **option
         shares: of the bytes of the whole model.
         test: (inputs, labels) or a split for the accuracies; those of `data` if None.
         evaluate: called as evaluate(model), instead of the accuracy on labels.
-        **options: as in `plan`: methods, layers, absorb_bias, shrink, progress.
+        **options: as in `plan`: methods, layers, absorb_bias, shrink, blocks, progress.
 
     Raises:
         SSHMLError: as `plan`.

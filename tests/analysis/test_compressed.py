@@ -20,3 +20,10 @@ def test_the_run_is_left_alone(run, dataset):
     small = compress_run(run, [0, 1], "prune", keep=10)
     assert (small.weights["1.values"].shape, small.weights["3.indices"].shape) == ((3, 10), (3, 10))
     np.testing.assert_array_equal(run.accuracy(dataset.test), before)
+
+
+def test_a_sum_of_ranks_of_blocks_is_spread_as_in_the_first_member(run):
+    small = compress_run(run, 0, "blocks", ranks=5, blocks=8)
+    ranks = {model[1].ranks for model in small.models()}
+    assert ranks == {compress(run.model(), 0, "blocks", ranks=5, blocks=8)[1].ranks}
+    assert sum(next(iter(ranks))) == 5

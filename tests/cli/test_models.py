@@ -17,6 +17,7 @@ def test_compress(call, folder, tmp_path):
         ("svd", ("--rank", 2), 8 * 2 + 64 * 2),
         ("prune", ("--keep", 30), 30),
         ("mpo", mpo, 8 * 2 + 2 * 8 * 2 + 2 * 8),
+        ("blocks", ("--rank", 3, "--blocks", 8), 3 * (8 + 8)),
     ):
         out = tmp_path / f"{method}.h5"
         code, text, _ = call(folder, "compress", "run.h5", out, "--method", method, *size, "--data", "chains.h5")

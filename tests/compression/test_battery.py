@@ -15,12 +15,17 @@ from sshml.compression.planner import Menu
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
-FORMS = ("svd", "mpo", "prune")
+FORMS = ("svd", "mpo", "prune", "blocks")
 
 
 def outputs(model, inputs):
     with torch.no_grad():
         return output(model, inputs)
+
+
+def halves(columns):
+    """Return the sizes of two blocks of columns, of one where there is one."""
+    return [columns] if columns == 1 else [columns // 2, columns - columns // 2]
 
 
 def full(site, method):
@@ -30,6 +35,7 @@ def full(site, method):
         "svd": {"rank": min(rows, columns)},
         "mpo": {"max_bond": rows * columns},
         "prune": {"keep": rows * columns},
+        "blocks": {"ranks": [min(rows, size) for size in halves(columns)], "blocks": halves(columns)},
     }
     return sizes[method]
 
@@ -50,7 +56,7 @@ def test_exact_at_full_size(net, method):
     torch.testing.assert_close(outputs(small, x), outputs(model, x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("methods", [*FORMS, ("svd", "mpo", "prune")], ids=str)
+@pytest.mark.parametrize("methods", [*FORMS, FORMS], ids=str)
 @pytest.mark.parametrize("aware", [False, True])
 def test_a_budget_is_kept_and_predicted(net, methods, aware):
     model, x = net
