@@ -474,6 +474,7 @@ def made(data, run, folder):
             {"out_features": 4, "in_features": 6, "sites": 2, "pad": False},
         ),
         "compression.MPOShape.bonds": (compression.MPOShape((2, 2), (2, 2)).bonds, {"max_bond": 2}),
+        "compression.median_of_noise": (compression.median_of_noise, {"ratio": 0.5}),
         "compression.BlockLowRankLinear": (
             compression.BlockLowRankLinear,
             {"in_features": 6, "out_features": 4, "ranks": [1, 0], "blocks": 2},
@@ -689,7 +690,7 @@ KEYS = (
     " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.e"
     " classifier.f classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s"
     " compression.B compression.F compression.L compression.M compression.P compression.a compression.c"
-    " compression.e compression.f compression.i compression.k compression.l compression.n compression.p"
+    " compression.e compression.f compression.i compression.k compression.l compression.m compression.n compression.p"
     " compression.r compression.s compression.t analysis.R analysis.S analysis.b analysis.c analysis.d"
     " analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v"
     " experiments plotting statistics"

@@ -32,7 +32,12 @@ def compress_run(run, layer=0, method="svd", *, split=None, **options):
             raise SSHMLError("a budget is for all layers; use layers=... and methods=... to narrow the choice.")
         layer = dataclasses.replace(plan(run.model(), data=data, **options), menu=None)
         options = {}
-    if isinstance(method, str) and method == "blocks" and np.ndim(options.get("ranks", [])) == 0 and isinstance(layer, (int, str)):
+    if (
+        isinstance(method, str)
+        and method == "blocks"
+        and np.ndim(options.get("ranks", [])) == 0
+        and isinstance(layer, (int, str))
+    ):
         first = compress(run.model(), layer, method, **options)
         options["ranks"] = list(first.get_submodule(find_layer(first, layer)).ranks)
     if isinstance(layer, (int, str, list, tuple)):

@@ -4,28 +4,41 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import as_array
-from sshml.compression import CompressedLinear
+from sshml.arguments import as_array, choice
+from sshml.compression import CompressedLinear, median_of_noise
 from sshml.errors import SSHMLError
 
+SIGMAS = ("median", "entries")
 
-def marchenko_pastur_edge(weight):
-    """Return the upper edge of the singular values of a random matrix with the variance of a weight.
 
-    s_+ = sigma (sqrt(out) + sqrt(in)), sigma^2 the mean square of the entries (Marchenko and Pastur, Math.
-    USSR-Sb. 1, 457 (1967)): the edge that the weight would have if its entries were shuffled.
+def marchenko_pastur_edge(weight, sigma="median"):
+    """Return the upper edge of the singular values of the noise in a weight: s_+ = sigma (sqrt(out) + sqrt(in)).
+
+    Marchenko and Pastur, Math. USSR-Sb. 1, 457 (1967).
 
     Args:
         weight: array or tensor (..., out, in), or a layer.
+        sigma: whose standard deviation the noise has: "median" that of the random matrix with the same median singular
+            value, what lies above it aside (Gavish and Donoho, IEEE Trans. Inf. Theory 60, 5040 (2014)); "entries" the
+            root mean square of the entries: the edge that the weight would have if they were shuffled.
 
     Returns:
         float64 array (...).
 
-    >>> float(marchenko_pastur_edge(np.ones((4, 9))))
+    Raises:
+        SSHMLError: no weight, another sigma.
+
+    >>> float(marchenko_pastur_edge(np.ones((4, 9)), "entries"))
     5.0
     """
+    choice(sigma, "sigma", SIGMAS)
     weight, scale = _scaled(weight)
-    return scale * np.sqrt((weight**2).mean(axis=(-2, -1))) * (np.sqrt(weight.shape[-2]) + np.sqrt(weight.shape[-1]))
+    rows, columns = sorted(weight.shape[-2:])
+    if sigma == "entries":
+        found = np.sqrt((weight**2).mean(axis=(-2, -1)))
+    else:
+        found = np.median(singular_values(weight), axis=-1) / np.sqrt(columns * median_of_noise(rows / columns))
+    return scale * found * (np.sqrt(rows) + np.sqrt(columns))
 
 
 def _scaled(weight):
@@ -45,7 +58,12 @@ def singular_values(weight):
     return torch.linalg.svdvals(torch.from_numpy(weight)).numpy() * scale[..., None]
 
 
-def outliers(weight):
-    """Return how many singular values of each weight (..., out, in) lie above the Marchenko-Pastur edge."""
+def outliers(weight, sigma="median"):
+    """Return how many singular values of each weight (..., out, in) lie above `marchenko_pastur_edge`.
+
+    Those below 1e-6 of the largest are rounding and not counted, as in a weight of low rank.
+    """
     weight = _scaled(weight)[0]
-    return (singular_values(weight) > marchenko_pastur_edge(weight)[..., None]).sum(-1)
+    values = singular_values(weight)
+    edge = np.maximum(marchenko_pastur_edge(weight, sigma), 1e-6 * values[..., 0])
+    return (values > edge[..., None]).sum(-1)

@@ -23,6 +23,7 @@ from sshml.compression.report import Report, report
 from sshml.compression.saving import load_model, save_model
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.compression.sites import Site, survey
+from sshml.compression.spectrum import median_of_noise
 
 __all__ = [
     "LAYERS",
@@ -53,6 +54,7 @@ __all__ = [
     "largest_weights",
     "linear_layers",
     "load_model",
+    "median_of_noise",
     "n_bytes",
     "n_parameters",
     "orders",

@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from sshml.arguments import real
+from sshml.errors import SSHMLError
+
 NOISE = 1e-14
 """Share of the largest eigenvalue under which those of a second moment are rounding."""
 
@@ -83,7 +86,7 @@ class Spectrum:
         """
         rows, columns = self.weight.shape[1:]
         ratio = min(rows, columns) / max(rows, columns)
-        median = self.energies.median(dim=1, keepdim=True).values / _median_of_noise(ratio)
+        median = self.energies.median(dim=1, keepdim=True).values / median_of_noise(ratio)
         squares = self.energies / median.clamp_min(1e-300)
         inside = ((squares - ratio - 1) ** 2 - 4 * ratio).clamp_min(0).sqrt() / squares.clamp_min(1e-300)
         found = torch.where(squares > (1 + math.sqrt(ratio)) ** 2, inside, torch.ones_like(inside))
@@ -104,8 +107,23 @@ def _root(moment):
     return vectors[..., -kept:] * values[:, None, -kept:].clamp_min(0).sqrt()
 
 
-def _median_of_noise(ratio):
-    """Return the median eigenvalue of the Marchenko-Pastur law of a ratio of sides, by quadrature."""
+def median_of_noise(ratio):
+    """Return the median of s^2 / (sigma^2 n) of a random matrix (m, n), m <= n, by quadrature.
+
+    The median of the law of Marchenko and Pastur, Math. USSR-Sb. 1, 457 (1967).
+
+    Args:
+        ratio: m / n, above 0, at most 1.
+
+    Raises:
+        SSHMLError: a ratio out of range.
+
+    >>> round(median_of_noise(1.0), 3)
+    0.653
+    """
+    ratio = real(ratio, "ratio", above=0)
+    if ratio > 1:
+        raise SSHMLError(f"ratio is {ratio}; expected the shorter side over the longer one, at most 1.")
     low, high = (1 - math.sqrt(ratio)) ** 2, (1 + math.sqrt(ratio)) ** 2
     x = np.linspace(low, high, 20001)[1:-1]
     density = np.sqrt((high - x) * (x - low)) / x

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.arguments import as_array, integer, shown
+from sshml.arguments import as_array, choice, integer, shown
 from sshml.chain import fixed_signs
 from sshml.errors import SSHMLError
 
@@ -62,24 +62,51 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
     return float(share.mean()), float(np.sqrt((share * (1 - share) / counts).sum()) / 2)
 
 
-def split_distance(dataset, queries=1000):
+def split_distance(dataset, queries=1000, of="hoppings"):
     """Return the smallest and the median distance of test chains to their nearest training chain.
 
-    Distance: root mean square difference over the hoppings of a chain, in their energy unit.
+    Distance: of hoppings the root mean square difference over those of a chain, in their energy unit; of states the
+    root mean square of ||psi_n - phi_n|| over the levels, each with the sign that brings them together, (2 - 2 mean_n
+    |<psi_n|phi_n>|)^(1/2): what a network sees, whose chains of equal w/v are one.
 
     Args:
         dataset: a `Dataset`.
         queries: test chains looked up, the first of the split.
+        of: "hoppings" or "states".
 
     Returns:
         (smallest, median).
+
+    Raises:
+        SSHMLError: no dataset, another kind of distance.
     """
     from scipy.spatial import cKDTree
 
     queries = integer(queries, "queries", 1)
+    choice(of, "of", ("hoppings", "states"))
     if not hasattr(dataset, "spec") or not hasattr(dataset, "test"):
         raise SSHMLError(f"dataset is {shown(dataset)}; expected a Dataset, as of open_dataset(path).")
+    if of == "states":
+        distance = _between_states(dataset, queries)
+        return float(distance.min()), float(np.median(distance))
     train, test = (np.concatenate(s.read(dataset.spec.kinds), axis=1) for s in (dataset.train, dataset.test))
     distance, _ = cKDTree(train).query(test[:queries])
     distance /= np.sqrt(train.shape[1])
     return float(distance.min()), float(np.median(distance))
+
+
+TOGETHER = 4096
+"""Training chains whose states are compared at a time."""
+
+
+def _between_states(dataset, queries):
+    """Return the distance of each test chain's states to those of the nearest training chain."""
+    test = dataset.test.read("states", slice(queries)).astype(np.float32)
+    nearest = np.zeros(len(test), np.float32)  # largest mean overlap
+    for first in range(0, len(dataset.train), TOGETHER):
+        train = dataset.train.read("states", slice(first, first + TOGETHER)).astype(np.float32)
+        overlap = np.zeros((len(test), len(train)), np.float32)
+        for level in range(test.shape[1]):
+            overlap += np.abs(test[:, level] @ train[:, level].T)  # t [site], c [site]
+        nearest = np.maximum(nearest, overlap.max(1) / test.shape[1])
+    return np.sqrt(np.maximum(0, 2 - 2 * nearest.astype(float)))

@@ -5,11 +5,27 @@ from sshml.analysis import marchenko_pastur_edge, outliers, singular_values
 from sshml.errors import SSHMLError
 
 
+@pytest.mark.parametrize("sigma", ["median", "entries"])
 @pytest.mark.parametrize("shape", [(300, 500), (500, 300), (400, 400)])
-def test_random_matrices_end_at_the_edge(rng, shape):
+def test_random_matrices_end_at_the_edge(rng, shape, sigma):
     weight = rng.normal(size=shape) * 0.3
-    assert singular_values(weight)[0] == pytest.approx(marchenko_pastur_edge(weight), rel=0.03)
-    assert outliers(weight) <= 2
+    assert singular_values(weight)[0] == pytest.approx(marchenko_pastur_edge(weight, sigma), rel=0.03)
+    assert outliers(weight, sigma) <= 3
+
+
+def test_what_lies_above_does_not_move_the_edge_of_the_median(rng):
+    """A few directions that hold most of the norm hide others from the edge of all entries."""
+    noise = rng.normal(size=(128, 256))
+    u, v = np.linalg.qr(rng.normal(size=(128, 20)))[0], np.linalg.qr(rng.normal(size=(256, 20)))[0]
+    strength = np.r_[np.full(10, 400.0), np.full(10, 40.0)]
+    weight = noise + (u * strength) @ v.T
+    assert marchenko_pastur_edge(weight) == pytest.approx(marchenko_pastur_edge(noise), rel=0.1)
+    assert (outliers(weight), outliers(weight, "entries")) == (20, 10)
+
+
+def test_a_weight_of_low_rank_has_its_rank_of_outliers(rng):
+    weight = rng.normal(size=(30, 4)) @ rng.normal(size=(4, 50))
+    assert outliers(weight.astype(np.float32)) == 4
 
 
 def test_planted_directions_are_the_outliers(rng):
@@ -17,7 +33,8 @@ def test_planted_directions_are_the_outliers(rng):
     for strength in (60, 80, 100):
         u, v = rng.normal(size=(4, 200, 1)), rng.normal(size=(4, 1, 300))
         weight += strength * u * v / np.linalg.norm(u, axis=1, keepdims=True) / np.linalg.norm(v, axis=2, keepdims=True)
-    np.testing.assert_array_equal(outliers(weight), 3)
+    np.testing.assert_array_equal(outliers(weight, "entries"), 3)
+    assert set(outliers(weight)) <= {3, 4}  # the largest of the noise lies at the edge, above it in a few of a hundred
 
 
 def test_singular_values_descend_and_carry_the_norm(rng):

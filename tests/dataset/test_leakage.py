@@ -58,6 +58,25 @@ def test_split_distance_by_brute_force(tmp_path):
     np.testing.assert_allclose(split_distance(dataset), (nearest.min(), np.median(nearest)))
 
 
+def test_the_distance_of_states_is_up_to_their_signs(tmp_path, monkeypatch):
+    generate(DatasetSpec(cells=3, disorder_v=0.5, train=30, valid=2, test=9), tmp_path / "a.h5")
+    dataset = open_dataset(tmp_path / "a.h5")
+    train, test = dataset.train.read("states"), dataset.test.read("states")
+    squares = [((test[:, None] + sign * train[None]) ** 2).sum(-1) for sign in (-1, 1)]
+    nearest = np.sqrt(np.minimum(*squares).mean(-1)).min(1)
+    for together in (4096, 7):
+        monkeypatch.setattr("sshml.dataset.leakage.TOGETHER", together)
+        found = split_distance(dataset, of="states")
+        np.testing.assert_allclose(found, (nearest.min(), np.median(nearest)), atol=1e-3)
+
+
+def test_clean_chains_are_near_in_their_states_not_in_their_hoppings(tmp_path):
+    """Two numbers make the hoppings of a clean chain, one, w/v, its states."""
+    generate(DatasetSpec(cells=3, train=3000, valid=2, test=200), tmp_path / "a.h5")
+    dataset = open_dataset(tmp_path / "a.h5")
+    assert split_distance(dataset, of="states")[1] < 0.2 * split_distance(dataset)[1]
+
+
 @pytest.mark.parametrize("cells", [6, 7, 8, 9])
 def test_random_signs_of_a_dataset_tell_nothing(cells):
     """Also for odd numbers of cells, where signs drawn from the hoppings' own numbers would."""

@@ -19,7 +19,7 @@ VIEWS = {
     "projector": ("fixed", "projector"),
 }
 """Name in figures and tables: (gauge of the dataset, view of the network)."""
-RANKS_1 = (1, 2, 4, 6, 7, 8)
+RANKS_1 = (1, 2, 4, 6, 8, 9)
 """Ranks left in layer 1, beside all, while those of layer 2 are swept."""
 BONDS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 64)
 SHOWN = ("random", "fixed", "density")
@@ -62,12 +62,11 @@ def signs(where, random, fixed):
     found = {"eigh (LAPACK)": sign_leakage(lapack, winding)}
     for gauge, dataset in data.items():
         found[gauge] = sign_leakage(dataset.train.read("states"), winding)
-    distances = {gauge: split_distance(dataset) for gauge, dataset in data.items()}
+    distances = {of: split_distance(data["random"], of=of) for of in ("hoppings", "states")}
     return {
         "fig4_signs": [{"gauge": gauge, "accuracy": mean, "error": error} for gauge, (mean, error) in found.items()],
         "splits": [
-            {"gauge": gauge, "smallest_distance": low, "median_distance": middle}
-            for gauge, (low, middle) in distances.items()
+            {"of": of, "smallest_distance": low, "median_distance": middle} for of, (low, middle) in distances.items()
         ],
     }
 

@@ -30,7 +30,8 @@ def planted(folder, k1=8, k2=1, kept=1024, share=0.01):
             rows.append({"view": view, "seed": seed, "accuracy": 0.99})
     for seed in range(SEEDS):
         grid += [
-            {"rank_1": 8, "rank_2": r, "seed": seed, "accuracy": 0.99 if k1 <= 8 and r >= k2 else 0.6}
+            {"rank_1": k, "rank_2": r, "seed": seed, "accuracy": 0.99 if k1 <= k and r >= k2 else 0.6}
+            for k in (8, 9)
             for r in range(1, 65)
         ]
     quantity = "share of v1 on the mid-gap levels"
@@ -69,12 +70,12 @@ def test_a_rank_that_no_network_reaches_is_not_measurable(find):
 
 @pytest.mark.parametrize(("k2", "verdict"), [(1, "holds"), (2, "holds"), (3, "does not hold")])
 def test_p2(find, k2, verdict):
-    row = find("P2", "layer 2", k2=k2)
+    row = find("P2", "9 in layer 1", k2=k2)
     assert (row["mean"], row["verdict"]) == (str(k2), verdict)
 
 
 def test_p2_without_any_network_that_keeps_95_percent_at_rank_8(find):
-    assert find("P2", "layer 2", k1=30)["verdict"] == "not measurable"
+    assert find("P2", "8 in layer 1", k1=30)["verdict"] == "not measurable"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,8 @@ def test_verdicts_only_on_what_the_poster_said(find, tmp_path):
     assert decided == [
         "rank of layer 1 that keeps 95 % (random signs)",
         "accuracy with 8 singular values in layer 1 (random signs)",
-        "singular values of layer 2 that keep 95 %, 8 left in layer 1, where those 8 keep 95 % (random signs)",
+        "singular values of layer 2 that keep 95 %, 9 in layer 1, where those keep it (random signs)",
+        "singular values of layer 2 that keep 95 %, 8 in layer 1, where those keep it (random signs)",
         "bytes of layer 1 at 95 %, pruned / SVD (random)",
         "accuracy with 93.75 % removed, SVD - pruned (random)",
     ]
