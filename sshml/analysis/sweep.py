@@ -103,11 +103,12 @@ def smallest_size(sizes, accuracy, threshold):
     return np.where(first < len(sizes), sizes[np.minimum(first, len(sizes) - 1)], np.nan)
 
 
-def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", progress=None):
+def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", progress=None, *, metric=None):
     """Return the accuracy with a layer's weight replaced by its best approximation of every rank.
 
     The pre-activations of rank r follow from those of rank r - 1, z_r = z_{r-1} + s_r (x . v_r) u_r, so that
-    a rank costs one rank-1 update and the layers behind it.
+    a rank costs one rank-1 update and the layers behind it. In the metric of data, as `compress` cuts with data, the
+    approximation is U_r U_r^T W with U_r the first left singular vectors of W C^(1/2), C = <x x^T>.
 
     Args:
         models: an `nn.Module`, a list of modules of one architecture, or a `Run` (seen in the view of its training).
@@ -117,6 +118,7 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
         view: passed to `split.inputs`.
         device: "auto", "cpu" or "cuda".
         progress: called as progress(done, total).
+        metric: split whose inputs of the layer are the data of the metric, not that of the accuracies; None for C = 1.
 
     Returns:
         A `Sweep`.
@@ -128,21 +130,41 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     full = min(problem.shape)
     ranks = _sizes(ranks, full, "ranks")
     hits = np.zeros((problem.members, len(ranks)))
-    for part in problem.parts():
-        u, s, vh = torch.linalg.svd(part.weight, full_matrices=False)
-        columns = (u * s[:, None, :]).mT[:, :, None].contiguous()  # m r . out
-        rows = max(1, BLOCK // (len(u) * problem.shape[0]))
+    seen = problem.parts() if metric is None else _Problem(models, metric, layer, view, device, None).parts()
+    for part, data in zip(problem.parts(), seen, strict=True):
+        rows = max(1, BLOCK // (len(part.weight) * problem.shape[0]))
+        left, right = _components(part.weight, None if metric is None else _moment(data, rows))
+        columns = left.mT[:, :, None].contiguous()  # m r . out
         for x, labels in part.blocks(rows):
-            scores = (x @ vh.mT).unsqueeze(-1)  # m b [in], m [in] r
+            scores = (x @ right.mT).unsqueeze(-1)  # m b [in], m [in] r
             z = part.start(x)
             for r in range(max(ranks)):
                 z.addcmul_(scores[..., r, :], columns[:, r])
                 if r + 1 in ranks:
                     hits[part.members, ranks.index(r + 1)] += part.hits(z, labels)
-            problem.done(len(u) * len(labels))
+            problem.done(len(part.weight) * len(labels))
     sizes = np.array(ranks)
     numbers = sizes * sum(problem.shape)
     return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
+
+
+def _components(weight, moment):
+    """Return (columns, rows) of weights (member, out, in): the sum of the first r products is the best of rank r."""
+    if moment is None:
+        u, s, vh = torch.linalg.svd(weight, full_matrices=False)
+        return u * s[:, None, :], vh
+    wide = weight.double()
+    u = torch.linalg.eigh(wide @ moment @ wide.mT)[1].flip(-1)[..., : min(weight.shape[1:])]
+    return u.to(weight.dtype), (u.mT @ wide).to(weight.dtype)
+
+
+def _moment(part, rows):
+    """Return the sum of x x^T over a part's data, float64 (member or 1, in, in): 1 where all members see the same."""
+    found = 0.0
+    for x, _ in part.blocks(rows):
+        x = (x[:1] if x.stride(0) == 0 else x).double()
+        found = found + x.mT @ x
+    return found
 
 
 def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", progress=None):

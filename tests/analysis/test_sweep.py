@@ -8,7 +8,7 @@ from torch import nn
 
 from sshml.analysis import Sweep, bond_sweep, compress_run, prune_sweep, rank_sweep
 from sshml.classifier import resident
-from sshml.compression import MaskedLinear, MPOShape, compress, truncated_svd
+from sshml.compression import MaskedLinear, MPOShape, compress, linear_layers, plan, truncated_svd
 from sshml.errors import SSHMLError
 
 
@@ -194,3 +194,20 @@ def test_progress_and_names(run, dataset, sweep):
     assert set(totals) == {done[-1]}
     assert (found.number, found.layer) == (1, "3")
     assert {(row["layer"], row["module"]) for row in found.rows()} == {(1, "3")}
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_in_the_metric_of_data_it_is_the_cut_of_compress(run, dataset, layer):
+    ranks = [1, 2] if layer == 2 else [1, 2, 3, 5]
+    found = rank_sweep(run, dataset.test, layer=layer, ranks=ranks, metric=dataset.valid)
+    seen = resident(dataset.valid, run.training.view)
+    for member, model in enumerate(run.models()):
+        name = list(linear_layers(model))[layer]
+        menu = plan(model, share=0.999, data=seen, methods="svd", layers=[name])
+        for column, rank in enumerate(ranks):
+            small = compress(model, menu.with_choice(name, "svd", rank=rank), allow_growth=True)
+            accuracy = run[member].with_models([small]).accuracy(dataset.test)[0]
+            assert found.accuracy[member, column] == pytest.approx(accuracy, abs=0.004)
+    assert (
+        rank_sweep(run, dataset.test, layer=layer, metric=dataset.valid).accuracy[:, -1] == run.accuracy(dataset.test)
+    ).all()
