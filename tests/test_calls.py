@@ -171,6 +171,7 @@ ALSO = {
     ("classifier.resident", "dtype"): {"None"},
     ("classifier.stack", "example"): {"grad", "bfloat16", "meta", "sparse", "complex tensor"},  # not looked at here
     ("compression.BlockLowRankLinear.from_dense", "blocks"): {"tuple"},  # 1 + 2 + 3 inputs
+    ("compression.as_blocks", "blocks"): {"tuple", "None"},  # the same; about as many as a block has inputs
     ("compression.MPOLinear", "max_bond"): {"nones"},  # None at every cut
     ("compression.MPOLinear.from_dense", "max_bond"): {"nones"},
     ("compression.MPOLinear.compress", "max_bond"): {"nones"},
@@ -490,6 +491,7 @@ def made(data, run, folder):
         ),
         "compression.Plan.with_choice": (plan.with_choice, {"site": "0", "method": "svd", "rank": 2}),
         "compression.Plan.from_json": (compression.Plan.from_json, {"text": plan.to_json()}),
+        "compression.as_blocks": (compression.as_blocks, {"blocks": 2, "inputs": 6}),
         "compression.as_shape": (compression.as_shape, {"shape": shape, "out_features": 4, "in_features": 6}),
         "compression.check_weight": (compression.check_weight, {"weight": layer}),
         "compression.choose_bonds": (
@@ -567,6 +569,10 @@ def made(data, run, folder):
         ),
         "compression.to_torch": (compression.to_torch, {"model": net, "dense": False}),
         "compression.truncated_svd": (compression.truncated_svd, {"weight": layer, "rank": 2}),
+        "analysis.eliminate_blocks": (
+            analysis.eliminate_blocks,
+            {"models": run, "valid": data.valid, "test": data.test, "layer": 0, "blocks": 8, "ranks": [1]},
+        ),
         "analysis.level_directions": (
             analysis.level_directions,
             {"states": states, "even": states[0], "groups": range(states.shape[1])},

@@ -3,6 +3,7 @@
 from sshml.analysis.baselines import baselines
 from sshml.analysis.compressed import compress_run
 from sshml.analysis.cuts import CutReport, cut_report
+from sshml.analysis.elimination import eliminate_blocks
 from sshml.analysis.entanglement import (
     cut_entropies,
     effective_rank,
@@ -37,6 +38,7 @@ __all__ = [
     "cut_report",
     "direction_norms",
     "effective_rank",
+    "eliminate_blocks",
     "entanglement_entropy",
     "entropy_recorder",
     "evaluate",

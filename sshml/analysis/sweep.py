@@ -126,11 +126,11 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     Raises:
         SSHMLError: no such layer, ranks out of range, unusable split.
     """
-    problem = _Problem(models, split, layer, view, device, progress)
+    problem = Problem(models, split, layer, view, device, progress)
     full = min(problem.shape)
     ranks = _sizes(ranks, full, "ranks")
     hits = np.zeros((problem.members, len(ranks)))
-    seen = problem.parts() if metric is None else _Problem(models, metric, layer, view, device, None).parts()
+    seen = problem.parts() if metric is None else Problem(models, metric, layer, view, device, None).parts()
     for part, data in zip(problem.parts(), seen, strict=True):
         rows = max(1, BLOCK // (len(part.weight) * problem.shape[0]))
         left, right = _components(part.weight, None if metric is None else _moment(data, rows))
@@ -185,7 +185,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", pr
     Raises:
         SSHMLError: as in `rank_sweep`.
     """
-    problem = _Problem(models, split, layer, view, device, progress)
+    problem = Problem(models, split, layer, view, device, progress)
     full = problem.shape[0] * problem.shape[1]
     if keeps is None:
         keeps = np.unique(np.geomspace(min(16, full), full, 40).round().astype(int)).tolist()
@@ -253,7 +253,7 @@ def _sizes(sizes, full, name):
     return sizes
 
 
-class _Problem:
+class Problem:
     """Models, one of their layers, and the test data; `parts` are groups of members evaluated together."""
 
     def __init__(self, models, split, layer, view, device, progress):
@@ -280,6 +280,7 @@ class _Problem:
                 yield _SinglePart(self, model, member)
 
     def sweep(self, method, sizes, hits, numbers, stored, share):
+        """Return the `Sweep` of counted hits (member, size)."""
         accuracy, number = hits / len(self.labels), list(linear_layers(self.models[0])).index(self.layer)
         return Sweep(method, self.layer, sizes, accuracy, numbers, stored, share, number)
 
@@ -310,10 +311,14 @@ class _StackedPart:
         z = x.new_zeros(*x.shape[:-1], self.weight.shape[-2])
         return z if self.bias is None else z.add_(self.bias.detach().unsqueeze(-2))
 
+    def scores(self, z):
+        """Return the logits (member, sample, class) that follow from pre-activations."""
+        return self.behind(z)
+
     @torch.no_grad()
     def hits(self, z, labels):
         """Return the number of samples each member classifies rightly, given pre-activations."""
-        scores = self.behind(z)
+        scores = self.scores(z)
         check_labels(labels, scores.shape[-1])
         return (scores.argmax(-1) == labels).sum(1).cpu().numpy()
 
@@ -345,11 +350,8 @@ class _SinglePart(_StackedPart):
                 )
             yield seen[0][None], labels
 
-    @torch.no_grad()
-    def hits(self, z, labels):
+    def scores(self, z):
         self.module.forward = lambda _: z[0].clone()  # z goes on to the next rank, whatever the model does to it
         scores = self.model(self.inputs.clone())
         del self.module.forward
-        check_labels(labels, scores.shape[-1])
-        hits = (scores.argmax(1) == labels).sum()
-        return hits[None].cpu().numpy()
+        return scores[None]

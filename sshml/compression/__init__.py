@@ -2,7 +2,7 @@
 
 from sshml.compression import orders
 from sshml.compression.attention import CompressedAttention
-from sshml.compression.blocks import BlockLowRankLinear
+from sshml.compression.blocks import BlockLowRankLinear, as_blocks
 from sshml.compression.budget import choose_bonds, keep_accuracy
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.decay import FrobeniusDecay, stable_rank
@@ -42,6 +42,7 @@ __all__ = [
     "Plan",
     "Report",
     "Site",
+    "as_blocks",
     "as_shape",
     "check_weight",
     "choose_bonds",

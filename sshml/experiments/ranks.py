@@ -5,16 +5,18 @@ so that error bars hold for the chains too; other lengths of chain, networks and
 the 8 comes from (`sshml.analysis.level_directions`): with s(f_n) and s(g_n) the norms that the trained layer gives to
 the two directions in which the states of level n lie, k95 = #{n: s(f_n) > max s(g_m)} + 1, or one more.
 
-Also measured: the rank that keeps 95 % where the layer is cut in the metric of the training data; the accuracy of the
-projection on the two directions of one group of levels alone, a matrix of rank 2, the group chosen on validation; and
-whether truncation denoises: the rank of the best validation accuracy (the smallest of equals), quoted on test.
+Also measured: the numbers that keep 95 % where the layer is cut level by level, each level to rank 1, 2 or 3, and
+levels taken away one by one (`sshml.analysis.eliminate_blocks`), rank and number of levels chosen on validation as
+those of fewest numbers that keep 95 % there; the rank that keeps 95 % where the layer is cut in the metric of the
+training data; the accuracy of the projection on the two directions of one group of levels alone, a matrix of rank 2,
+the group chosen on validation; whether truncation denoises: the rank of the best validation accuracy (the smallest of
+equals), quoted on test.
 
 Written before the run: truncation to that rank adds accuracy at the poster's setting (by two standard errors of the
-dataset means); the formula is right within {0, +1} for 80 % of the networks of a setting, wherever a network
-sees clean chains in random signs through ReLUs; it is expected to fail for chains with |v - w| > .1 only, which lack
-the states at v = w, for disorder, and for tanh and squares, and is measured there. Levels count from 0, sites from 0.
-A statistic over a setting is one of all networks of all its datasets; the standard error of a mean over datasets is
-that of the dataset means.
+dataset means); the formula is right within {0, +1} for 80 % of the networks of a setting, wherever a network sees clean
+chains in random signs through ReLUs. It is expected to fail for chains of |v - w| > .1 only, which lack the states at
+v = w, for disorder, and for tanh and squares, and is measured there. Levels count from 0. A statistic over a setting is
+one of all networks of all its datasets; the standard error of a mean over datasets is that of the dataset means.
 """
 
 import dataclasses
@@ -24,6 +26,7 @@ import numpy as np
 
 from sshml.analysis import (
     direction_norms,
+    eliminate_blocks,
     level_directions,
     prune_sweep,
     rank_grid,
@@ -72,6 +75,8 @@ SETTINGS = {
 """Name of a setting: what it changes of the poster's."""
 OUTSIDE = ("|v - w| > 0.1", "W = 0.5", "W = 1", "tanh", "square")
 """Settings in which the formula is not expected to hold."""
+ELIMINATED = ("the poster's", "N = 32", "W = 0.5", "tanh")
+"""Settings whose levels are taken away one by one, each cut to rank 1, 2 or 3."""
 SOURCE = "Oriekhov et al., poster"
 FORMULA = "written before the run"
 
@@ -168,6 +173,15 @@ def measure(where, setting, dataset, made, trained):
             for seed in range(len(run))
             for n in groups
         ]
+    if setting in ELIMINATED:
+        blocks = View.parse(run.training.view).shape(data.spec)[0]
+        found["blocks"] = [
+            head | {"seed": row["member"], "rank": row["rank"], "kept": len(row["blocks"])}
+            | {"levels": " ".join(map(str, row["blocks"])), "numbers": row["numbers"]}
+            | {name: f"{row[name]:.5g}" for name in ("valid", "test")}
+            for row in eliminate_blocks(run, data.valid, data.test, blocks=blocks, device=where.device)
+            if len(row["blocks"]) <= 4
+        ]  # fmt: skip
     if setting == "the poster's":
         second = rank_grid(run, data.test, ranks=[8, 9])
         found["curve"] = [
@@ -262,6 +276,17 @@ def _second(tables, rank):
     return smallest_size(np.arange(1, 5), accuracy, KEEPS)
 
 
+def by_blocks(tables, setting, column):
+    """Return a column of each network's cut level by level of fewest numbers that keeps 95 % on validation, or NaN."""
+    found = tables.columns("blocks", setting=setting)
+    networks, values = 1000 * found["dataset"] + found["seed"], []
+    for one in np.unique(networks):
+        own = np.flatnonzero((networks == one) & (found["valid"] >= KEEPS))
+        least = own[np.lexsort((-found["valid"][own], found["numbers"][own]))[:1]]
+        values.append(found[column][least[0]] if least.size else np.nan)
+    return np.array(values)
+
+
 def claims(tables, settings):
     """Yield the poster's claims over datasets, what other settings give, and whether the formula is right."""
     of = functools.partial(functools.partial, _column, tables)
@@ -304,6 +329,13 @@ def claims(tables, settings):
             "F3", f"bytes of layer 1 at 95 %, pruned / SVD in the metric of the data, {name}",
             of(name, "aware_bytes_ratio"),
         )  # fmt: skip
+        if name in ELIMINATED:
+            for column, text in (("numbers", "numbers"), ("rank", "rank of each level"), ("kept", "levels left")):
+                yield Claim(
+                    "F3", f"{text} of the cut level by level that keeps 95 % on validation, {name}",
+                    functools.partial(by_blocks, tables, name, column),
+                )  # fmt: skip
+            yield Claim("F3", f"its test accuracy, {name}", functools.partial(by_blocks, tables, name, "test"))
         yield Claim(
             "F4", f"accuracy at the rank chosen on validation less that of the network, means of datasets, {name}",
             means(name, "gain"), *((FORMULA, "> 0", POSITIVE) if name == "the poster's" else ()),
