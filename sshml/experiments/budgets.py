@@ -47,8 +47,9 @@ RULES = {
 class Settings(Training):
     """Size of the run; the defaults are the quick one. `tuned` shares get three more epochs on the factors."""
 
-    networks: tuple = tuple(NETWORKS)
-    shares: tuple = (0.03, 0.05, 0.076, 0.089, 0.135, 0.2, 0.3)
+    seeds: int = 3
+    networks: tuple = ("ssh", "fc2")
+    shares: tuple = (0.05, 0.089, 0.2)
     tuned: tuple = (0.089,)
     epochs: int = 5
     learning_rate: float = 1e-3
@@ -297,5 +298,5 @@ experiment = Experiment(
     jobs,
     claims,
     {name: functools.partial(_figure, name) for name in NETWORKS},
-    full={"epochs": 20, "seeds": 10, "tuned": (0.03, 0.05, 0.089, 0.135)},
+    full={"seeds": 5, "networks": tuple(NETWORKS), "shares": (0.03, 0.05, 0.076, 0.089, 0.135, 0.2, 0.3)},
 )

@@ -51,7 +51,7 @@ SQUARE = MPOShape((4,) * 5, (4,) * 5)
 class Settings(Averaged):
     """Size of the run; the defaults are the quick grid."""
 
-    bonds: tuple = (2, 4, 8, 16, 24)
+    bonds: tuple = (2, 4, 16, 24)
     order_bond: int = 16
     trained_bond: int = 4
     swaps: int = 100

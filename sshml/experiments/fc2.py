@@ -61,9 +61,9 @@ class Settings(Averaged):
     """Size of the run; the defaults are the quick grid, too short for the published accuracies."""
 
     data: tuple = ("mnist", "fashion-mnist")
-    bonds: tuple = (2, 4, 8, 16, 22)
-    rivals: tuple = (4, 16)
-    shares: tuple = (0.05, 0.14, 0.3)
+    bonds: tuple = (2, 4, 16)
+    rivals: tuple = (4,)
+    shares: tuple = (0.14, 0.3)
     tuning_epochs: int = 1
 
     def __post_init__(self):

@@ -41,16 +41,16 @@ LABELS = {"stock": "stock", "svd": "truncated SVD", "randomized": "randomised SV
 class Settings(Training):
     """Size of the run; the training is the source's."""
 
-    seeds: int = 10
+    seeds: int = 4
     epochs: int = RECIPES["keene"].training.epochs
     batch_size: int = RECIPES["keene"].training.batch_size
     learning_rate: float = RECIPES["keene"].training.learning_rate
     optimizer: str = RECIPES["keene"].training.optimizer
-    ranks: tuple = tuple(range(1, 11))
+    ranks: tuple = (2, 5, 8, 10)
     kept: tuple = (10, 11)
     epsilons: tuple = (0.02, 0.1)
-    revealed: int = 5
-    repeats: int = 5
+    revealed: int = 3
+    repeats: int = 3
 
     def training(self, **changes):
         """Return what a job of training is given, with the optimizer of the source."""
@@ -348,5 +348,5 @@ experiment = Experiment(
     jobs,
     claims,
     {"ranks": _draw_ranks, "times": _draw_times},
-    full={"seeds": 30, "revealed": 10, "epsilons": (0.01, 0.02, 0.05, 0.1, 0.2)},
+    full={"seeds": 10, "ranks": tuple(range(1, 11)), "revealed": 5, "repeats": 5},
 )

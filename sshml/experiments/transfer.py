@@ -43,12 +43,12 @@ class Settings:
     strengths: tuple = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
     train: int = 4000
     test: int = 2000
-    epochs: int = 8
+    epochs: int = 5
     batch_size: int = 64
     learning_rate: float = 1e-3
     components: int = 10
-    datasets: int = 4
-    seeds: int = 4
+    datasets: int = 3
+    seeds: int = 2
 
     def __post_init__(self):
         if not 4 <= self.window <= self.cells or self.window % 2 or self.cells % 2:
@@ -232,6 +232,4 @@ def _draw(tables, settings):
     return figure
 
 
-experiment = Experiment(
-    Settings, jobs, claims, {"transfer": _draw}, full={"datasets": 8, "seeds": 8, "train": 16000, "epochs": 30}
-)
+experiment = Experiment(Settings, jobs, claims, {"transfer": _draw}, full={"datasets": 4, "seeds": 4, "epochs": 8})
