@@ -638,6 +638,10 @@ def made(data, run, folder):
             {"weight": layer, "shape": shape, "cut": 1, "order": None},
         ),
         "analysis.select": (analysis.select, {"run": run, "dataset": data, "layer": 0, "vectors": 2, "limit": 20}),
+        "analysis.rotated_cuts": (
+            analysis.rotated_cuts,
+            {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},
+        ),
         "analysis.shuffled_cuts": (
             analysis.shuffled_cuts,
             {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},

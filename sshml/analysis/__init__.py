@@ -16,7 +16,14 @@ from sshml.analysis.entanglement import (
 from sshml.analysis.evaluation import Evaluation, evaluate
 from sshml.analysis.grid import rank_grid
 from sshml.analysis.levels import direction_norms, level_directions, rank_of_directions
-from sshml.analysis.random_matrix import ceilings, gaussian_cuts, gaussian_entropy, gaussian_spread, shuffled_cuts
+from sshml.analysis.random_matrix import (
+    ceilings,
+    gaussian_cuts,
+    gaussian_entropy,
+    gaussian_spread,
+    rotated_cuts,
+    shuffled_cuts,
+)
 from sshml.analysis.revealing import RankLoss, Revealed, reveal_ranks
 from sshml.analysis.selection import Selection, select
 from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
@@ -56,6 +63,7 @@ __all__ = [
     "rank_sweep",
     "reveal_ranks",
     "schmidt_values",
+    "rotated_cuts",
     "select",
     "shuffled_cuts",
     "singular_values",

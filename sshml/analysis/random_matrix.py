@@ -149,3 +149,20 @@ def shuffled_cuts(weight, shape, draws=5, seed=0, order=None):
         shuffled = weight.flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight)
         found.append(cut_entropies(shuffled, shape, order))
     return np.stack(found)
+
+
+def rotated_cuts(weight, shape, draws=5, seed=0, order=None):
+    """Return the entropies at every cut of matrices with a weight's singular values, shape (draw, cut).
+
+    Their singular vectors are uniform (Haar). What is left is the spectrum; a difference is due to the vectors.
+    """
+    draws, seed = integer(draws, "draws", 1, MOST), integer(seed, "seed", 0, 2**63 - 1)
+    weight = as_weight(weight).double()
+    values, generator, found = torch.linalg.svdvals(weight), torch.Generator().manual_seed(seed), []
+    for _ in range(draws):
+        left, right = (
+            torch.linalg.qr(torch.randn(side, len(values), dtype=torch.float64, generator=generator))[0]
+            for side in weight.shape
+        )
+        found.append(cut_entropies((left * values.to(left.device)) @ right.mT, shape, order))
+    return np.stack(found)

@@ -21,7 +21,7 @@ def train(
         typer.Option(help="What the network sees: states, abs, density or projector; or parts, states/levels=6,9."),
     ] = "states",
     hidden: Annotated[str, typer.Option(help="Hidden widths, comma-separated.")] = "128,64",
-    activation: Annotated[str, typer.Option(help="relu, tanh or sigmoid.")] = "relu",
+    activation: Annotated[str, typer.Option(help="relu, tanh, sigmoid or square.")] = "relu",
     seeds: Annotated[int, typer.Option(help="Networks trained at once, seeds 0, 1, ...")] = 16,
     epochs: Annotated[int, typer.Option(help="Passes through the training split.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Chains per step.")] = 64,

@@ -10,13 +10,14 @@ levels taken away one by one (`sshml.analysis.eliminate_blocks`), rank and numbe
 those of fewest numbers that keep 95 % there; the rank that keeps 95 % where the layer is cut in the metric of the
 training data; the accuracy of the projection on the two directions of one group of levels alone, a matrix of rank 2,
 the group chosen on validation; whether truncation denoises: the rank of the best validation accuracy (the smallest of
-equals), quoted on test.
+equals), quoted on test; the entropy of what training added to the layer.
 
-Written before the run: truncation to that rank adds accuracy at the poster's setting (by two standard errors of the
-dataset means); the formula is right within {0, +1} for 80 % of the networks of a setting, wherever a network sees clean
-chains in random signs through ReLUs. It is expected to fail for chains of |v - w| > .1 only, which lack the states at
-v = w, for disorder, and for tanh and squares, and is measured there. Levels count from 0. A statistic over a setting is
-one of all networks of all its datasets; the standard error of a mean over datasets is that of the dataset means.
+Written before the run, each by two standard errors of the dataset means: truncation to that rank adds accuracy at the
+poster's setting, and what training added has less entropy at every cut than its spectrum with Haar vectors. And the
+formula is right within {0, +1} for 80 % of the networks of a setting, wherever a network sees clean chains in random
+signs through ReLUs. It is expected to fail for chains of |v - w| > .1 only, which lack the states at v = w, for
+disorder, and for tanh and squares, and is measured there. Levels count from 0. A statistic over a setting is one of all
+networks of all its datasets.
 """
 
 import dataclasses
@@ -25,13 +26,16 @@ import functools
 import numpy as np
 
 from sshml.analysis import (
+    cut_entropies,
     direction_norms,
     eliminate_blocks,
+    gaussian_cuts,
     level_directions,
     prune_sweep,
     rank_grid,
     rank_of_directions,
     rank_sweep,
+    rotated_cuts,
     smallest_size,
 )
 from sshml.chain import critical_states, fixed_signs
@@ -39,7 +43,8 @@ from sshml.classifier import MLP, TrainingSpec, fit, load_run, save_run
 from sshml.dataset import DatasetSpec, View, from_hoppings, generate, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule, above, at_least, at_most, near
-from sshml.experiments.claims import POSITIVE
+from sshml.experiments.claims import POSITIVE, standard_error
+from sshml.experiments.poster.measurements import shape_of
 from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
 from sshml.statistics import band
 
@@ -183,6 +188,7 @@ def measure(where, setting, dataset, made, trained):
             if len(row["blocks"]) <= 4
         ]  # fmt: skip
     if setting == "the poster's":
+        found["increments"] = list(_increments(head, run, data.spec.sites))
         second = rank_grid(run, data.test, ranks=[8, 9])
         found["curve"] = [
             head | {"seed": seed, "size": int(size), "accuracy": f"{by_rank.accuracy[seed, size - 1]:.5g}"}
@@ -196,6 +202,22 @@ def measure(where, setting, dataset, made, trained):
             for r in range(4)
         ]
     return found
+
+
+def _increments(head, run, sites):
+    """Yield the entropies of the weight and of what training added, and of the latter's spectrum with Haar vectors."""
+    outputs, inputs = run.weights["1.weight"].shape[1:]
+    shape = shape_of(outputs, inputs)
+    for seed, (after, before) in enumerate(zip(run.weights["1.weight"], run.initial["1.weight"], strict=True)):
+        change = after - before
+        entropies = {
+            "weight": cut_entropies(after, shape),
+            "change": cut_entropies(change, shape),
+            "spectrum of the change": rotated_cuts(change, shape, draws=5, seed=seed).mean(0),
+        }
+        for of, values in entropies.items():
+            for cut, entropy in enumerate(values, 1):
+                yield head | {"seed": seed, "of": of, "cut": cut, "entropy": f"{entropy:.5g}"}
 
 
 def _number(value):
@@ -251,6 +273,20 @@ def jobs(settings):
 RIGHT = Rule("mean >= 0.8", lambda x: x.mean() >= 0.8)
 
 
+NEGATIVE = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
+
+
+def _of_change(tables, of, cut):
+    return tables.columns("increments", of=of, cut=cut)["entropy"]
+
+
+def _below_haar(tables, cut):
+    """Return the entropy of the changes less that of their spectra with Haar vectors, the mean of each dataset."""
+    difference = _of_change(tables, "change", cut) - _of_change(tables, "spectrum of the change", cut)
+    datasets = tables.columns("increments", of="change", cut=cut)["dataset"]
+    return np.array([difference[datasets == number].mean() for number in np.unique(datasets)])
+
+
 def _column(tables, setting, column):
     return tables.columns("ranks", setting=setting)[column]
 
@@ -299,6 +335,14 @@ def claims(tables, settings):
             "P1", "accuracy with 8 singular values in layer 1",
             lambda: tables.columns("curve", setting=own, size=8)["accuracy"], SOURCE, ">= 0.95", at_least(KEEPS),
         )  # fmt: skip
+        mean, _ = gaussian_cuts(shape_of(128, 256))
+        for cut in (1, 2, 3):
+            change = functools.partial(_of_change, tables, "change", cut)
+            yield Claim("F5", f"entropy of what training added, cut {cut} (Gaussian {mean[cut - 1]:.2f} nats)", change)
+            yield Claim(
+                "F5", f"the same less that of its spectrum with Haar vectors, cut {cut}, {datasets}",
+                functools.partial(_below_haar, tables, cut), FORMULA, "< 0", NEGATIVE,
+            )  # fmt: skip
         for rank in (8, 9):
             yield Claim(
                 "P2", f"singular values of layer 2 that keep 95 %, {rank} left in layer 1",

@@ -11,6 +11,7 @@ from sshml.analysis import (
     gaussian_cuts,
     gaussian_entropy,
     gaussian_spread,
+    rotated_cuts,
     shuffled_cuts,
 )
 from sshml.analysis.random_matrix import _density
@@ -71,6 +72,20 @@ def test_shuffled_gaussian_weights_stay_gaussian():
     assert (abs(found.mean(0) - mean) < 2 * std).all()
     low_rank = torch.outer(weight[0], weight[1])
     assert (shuffled_cuts(low_rank, shape) > cut_entropies(low_rank, shape)).all()
+
+
+def test_rotated_weights_keep_their_spectrum_and_lose_their_vectors():
+    """A product operator has no entropy between its sites; with its spectrum and random vectors it has."""
+    torch.manual_seed(0)
+    shape = ((4, 4), (4, 4))
+    product = torch.kron(torch.randn(4, 4), torch.randn(4, 4))
+    assert cut_entropies(product, shape)[0] < 1e-4
+    found = rotated_cuts(product, shape, draws=30)
+    assert found.shape == (30, 1)
+    assert found.min() > 0.5
+    gaussian = rotated_cuts(torch.randn(16, 16), shape, draws=30)
+    mean, std = gaussian_cuts(shape)
+    assert abs(gaussian.mean() - mean[0]) < 2 * std[0]
 
 
 def test_one_shuffle_is_enough_for_an_entropy():

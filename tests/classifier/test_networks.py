@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.classifier import FC2, MLP, LeNet5
+from sshml.classifier import FC2, MLP, LeNet5, stack
+from sshml.classifier.networks import Square
 from sshml.errors import SSHMLError
 
 
@@ -14,7 +15,9 @@ def test_layers_and_shapes():
     assert isinstance(model[-1], nn.Linear)  # logits, no activation behind them
 
 
-@pytest.mark.parametrize(("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid), ("square", Square)]
+)
 def test_activations(name, kind):
     assert sum(isinstance(layer, kind) for layer in MLP((4, 3, 3, 2), name)) == 2
 
@@ -35,3 +38,11 @@ def test_networks_of_the_literature_take_images():
     assert FC2()(images).shape == LeNet5()(images).shape == (2, 10)
     linear = [(m.out_features, m.in_features) for m in LeNet5() if isinstance(m, nn.Linear)]
     assert linear == [(120, 400), (84, 120), (10, 84)]
+
+
+def test_square_squares_alone_and_in_a_stack():
+    members = [MLP((3, 4, 2), "square") for _ in range(2)]
+    x = torch.rand(2, 5, 3)
+    for member, part, together in zip(members, x, stack(members)(x), strict=True):
+        hidden = member[1](part) ** 2
+        torch.testing.assert_close(together, member[3](hidden))
