@@ -181,7 +181,7 @@ class BlockLowRankLinear(CompressedLinear):
         return new
 
     def _largest(self, room):
-        return 0  # which ranks fit depends on the blocks
+        return max(0, room // (self.left.itemsize * (self.out_features + max(self.blocks))))
 
     def config(self):
         """Return the constructor's arguments as plain data."""

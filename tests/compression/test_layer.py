@@ -7,11 +7,28 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.compression import LAYERS, CompressedLinear, LowRankLinear, MaskedLinear, MPOLinear, MPOShape, choose_bonds
+from sshml.compression import (
+    LAYERS,
+    BlockLowRankLinear,
+    CompressedLinear,
+    LowRankLinear,
+    MaskedLinear,
+    MPOLinear,
+    MPOShape,
+    choose_bonds,
+)
+from sshml.compression.blocks import as_blocks
 from sshml.compression.layer import check_weight, dense_layer
 from sshml.errors import SSHMLError
 
+
+def blocks(columns):
+    """Return three equal blocks of columns where that goes, else two or one."""
+    return 3 if columns % 3 == 0 else [columns // 2, columns - columns // 2] if columns > 1 else [1]
+
+
 FULL = {
+    BlockLowRankLinear: lambda shape: sum(min(shape[0], size) for size in as_blocks(blocks(shape[1]), shape[1])),
     LowRankLinear: min,
     MaskedLinear: lambda shape: shape[0] * shape[1],
     MPOLinear: lambda shape: max(MPOShape.automatic(*shape).bonds()),
@@ -38,7 +55,8 @@ def shrink(kind, layer, **options):
 
 
 def sized(kind, layer, size, **options):
-    return kind.from_dense(layer, **{kind.sizes[0]: size}, **options)
+    own = {"blocks": blocks(layer.weight.shape[1])} if kind is BlockLowRankLinear else {}
+    return kind.from_dense(layer, **{kind.sizes[0]: size}, **own, **options)
 
 
 def test_every_layer_is_tested():
@@ -170,7 +188,7 @@ def test_dense_layer_copies(rng):
 
 
 def test_the_largest_size_that_is_smaller_is_named(kind):
-    layer, size = dense((24, 36)), {"rank": 24, "max_bond": 99, "keep": 864}[kind.sizes[0]]
+    layer, size = dense((24, 36)), {"rank": 24, "max_bond": 99, "keep": 864, "ranks": 36}[kind.sizes[0]]
     with pytest.raises(SSHMLError, match="up to") as error:
         sized(kind, layer, size, allow_growth=False)
     fits = int(re.search(r"up to (\d+)", str(error.value))[1])
