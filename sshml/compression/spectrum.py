@@ -124,7 +124,7 @@ def median_of_noise(ratio):
     ratio = real(ratio, "ratio", above=0)
     if ratio > 1:
         raise SSHMLError(f"ratio is {ratio}; expected the shorter side over the longer one, at most 1.")
-    low, high = (1 - math.sqrt(ratio)) ** 2, (1 + math.sqrt(ratio)) ** 2
-    x = np.linspace(low, high, 20001)[1:-1]
-    density = np.sqrt((high - x) * (x - low)) / x
-    return float(x[np.searchsorted(density.cumsum(), density.sum() / 2)])
+    low, high = 1 - math.sqrt(ratio), 1 + math.sqrt(ratio)
+    s = np.linspace(low, high, 20001)[1:-1]  # in the singular value the density stays finite, for m = n too
+    density = np.sqrt(np.maximum((high**2 - s**2) * (s**2 - low**2), 0)) / s
+    return float(s[np.searchsorted(density.cumsum(), density.sum() / 2)] ** 2)

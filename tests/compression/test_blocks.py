@@ -114,5 +114,5 @@ def test_ranks_that_do_not_fit(layer, ranks, blocks, word):
 
 
 def test_more_than_the_dense_layer_is_refused(layer):
-    with pytest.raises(SSHMLError, match="keep it dense"):
+    with pytest.raises(SSHMLError, match="choose ranks up to 7"):
         compress(layer, 0, "blocks", ranks=[4, 4, 4], blocks=3)

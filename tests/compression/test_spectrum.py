@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from sshml.compression import truncated_svd
+from sshml.compression import median_of_noise, truncated_svd
 from sshml.compression.spectrum import Spectrum
+from sshml.errors import SSHMLError
 
 
 def matrices(rows, columns, groups=1):
@@ -71,3 +72,17 @@ def test_shrinking_takes_noise_off_the_kept_values():
         sum(left @ right for left, right in Spectrum(weight).factors(5, shrink)) for shrink in (False, True)
     )
     assert (shrunk - signal).norm() < 0.95 * (plain - signal).norm()
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.5, 1.0])
+def test_the_median_of_noise_is_that_of_random_matrices(ratio):
+    torch.manual_seed(0)
+    n = 800
+    s = torch.linalg.svdvals(torch.randn(round(ratio * n), n, dtype=torch.float64) / n**0.5)
+    assert median_of_noise(ratio) == pytest.approx(float(s.square().median()), rel=0.01)
+
+
+def test_the_median_needs_a_ratio_of_sides():
+    for ratio in (0, 1.1, -1):
+        with pytest.raises(SSHMLError, match="ratio"):
+            median_of_noise(ratio)
