@@ -79,7 +79,7 @@ def test_the_median_of_noise_is_that_of_random_matrices(ratio):
     torch.manual_seed(0)
     n = 800
     s = torch.linalg.svdvals(torch.randn(round(ratio * n), n, dtype=torch.float64) / n**0.5)
-    assert median_of_noise(ratio) == pytest.approx(float(s.square().median()), rel=0.01)
+    assert median_of_noise(ratio) == pytest.approx(float(s.square().median()), rel=0.02)
 
 
 def test_the_median_needs_a_ratio_of_sides():
