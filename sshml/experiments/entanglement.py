@@ -240,12 +240,12 @@ def _order_claims(tables, settings):
 def _bonds(tables, settings):
     figure, axes = new_figure(1, 3, width=3.5, height=3.2, sharey=True)
     for cut, ax in enumerate(axes[0], 1):
+        bonds = sorted(settings.bonds)
         for name, color in zip(TITLES, COLORS, strict=False):
-            for when, style in (("trained", "o-"), ("initial", "s:")):
-                bonds = sorted(settings.bonds)
-                groups = [_entropy(tables, name, cut, bond, when) for bond in bonds]
-                label = f"{TITLES[name]}, {'trained' if when == 'trained' else 'fresh cores'}"
-                plot_points(ax, bonds, groups, fmt=style, color=color, markersize=4, label=label)
+            groups = [_entropy(tables, name, cut, bond) for bond in bonds]
+            plot_points(ax, bonds, groups, fmt="o-", color=color, markersize=4, label=TITLES[name])
+        groups = [_entropy(tables, "mnist", cut, bond, "initial") for bond in bonds]  # the same for both
+        plot_points(ax, bonds, groups, fmt="s:", color="0.5", markersize=3, label="fresh cores")
         top = [ceilings(FC2_SHAPE, int(bond))[cut - 1] for bond in bonds]
         ax.plot(bonds, top, color="k", linewidth=1, linestyle=":", label="ceiling, ln of the bond")
         for name, color in zip(TITLES, COLORS, strict=False):
@@ -277,8 +277,8 @@ def _orders(tables, settings):
     figure, axes = new_figure(1, 3, width=4.2, height=3.4)
     panels = (
         ("truncated", "entropy", "entropy at cut 2 (nats)"),
-        ("truncated", "test", "test accuracy, trained dense, truncated"),
-        ("trained", "test", "test accuracy, MPO trained in this order"),
+        ("truncated", "test", "test accuracy, truncated"),
+        ("trained", "test", "test accuracy, trained as MPO"),
     )
     for ax, (kind, quantity, label) in zip(axes[0], panels, strict=True):
         for (name, title), color, offset in zip(TITLES.items(), COLORS, (-0.12, 0.12), strict=False):

@@ -242,7 +242,7 @@ def _curve_figure(tables, settings):
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
     for ax, name in zip(axes[0], names, strict=True):
         table = tables.columns("curve", data=name)
-        for (family, label), color, marker in zip(LABELS.items(), COLORS, "os^", strict=False):
+        for (family, label), color, marker in zip(LABELS.items(), COLORS, "os^Dv", strict=False):
             mine = table["family"] == family
             shares = np.unique(table["share"][mine])
             groups = [table["test"][mine & (table["share"] == share)] for share in shares]
@@ -253,45 +253,51 @@ def _curve_figure(tables, settings):
         if name == "mnist":
             shares = [fc2_share(FC2_SHAPE, bond) for bond in PUBLISHED]
             ax.plot(shares, list(PUBLISHED.values()), "x", color="k", label="MPO, Gao et al. 2020")
+        shown = table["test"][table["family"] != "two matrices"]  # whose small ones are far below
+        ax.set_ylim(shown.min() - 0.004, shown.max() + 0.002)
         ax.set_xscale("log")
         ax.set_xticks([0.005, 0.01, 0.02, 0.05, 0.1], ["0.005", "0.01", "0.02", "0.05", "0.1"])
         ax.minorticks_off()
         ax.set_xlabel(r"parameters of both layers / dense, $\rho$")
         ax.set_ylabel("test accuracy")
         ax.set_title(TITLES[name], fontsize=10)
-    axes[0, 0].legend(fontsize=8, loc="lower right")
+    handles = axes[0, 0].get_legend_handles_labels()
+    axes[0, -1].legend(*handles, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def _truncated_figure(tables, settings):
     if not settings.shares:
         return None
-    names = settings.data
-    figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
-    for ax, name in zip(axes[0], names, strict=True):
-        for (method, label), color in zip(TRUNCATED.items(), COLORS, strict=False):
-            table = tables.columns("truncated", data=name, method=method)
-            shares = np.unique(table["share"])
-            for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
+    names, kinds = settings.data, {"truncated": "truncated", "tuned": "and an epoch of fine-tuning"}
+    figure, axes = new_figure(len(kinds), len(names), width=4.2, height=2.9)
+    for row, (kind, text) in enumerate(kinds.items()):
+        for ax, name in zip(axes[row], names, strict=True):
+            for (method, label), color, marker in zip(TRUNCATED.items(), COLORS, "os^DvP", strict=False):
+                table = tables.columns("truncated", data=name, method=method)
+                shares = np.unique(table["share"])
                 lost = [(table["dense"] - table[kind])[table["share"] == share] * 100 for share in shares]
-                plot_points(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
-        if name == "mnist":
-            ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="MPO, Sander 2020", zorder=5)
-        ax.set_xscale("log")
-        ax.set_yscale("symlog", linthresh=1)
-        ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.minorticks_off()
-        tuned = tables.columns("truncated", data=name, method="dense")
-        lost = 100 * (tuned["dense"] - tuned["tuned"])
-        ax.axhline(lost.mean(), color="0.3", linewidth=1, linestyle="--", label="dense, fine-tuned")
-        ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
-        ax.set_yticks([-1, 0, 1, 10], ["-1", "0", "1", "10"])
+                plot_points(ax, shares, lost, fmt=f"{marker}-", color=color, label=label, markersize=4)
+            if name == "mnist" and kind == "truncated":
+                ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="MPO, Sander 2020", zorder=5)
+            if kind == "tuned":
+                alone = tables.columns("truncated", data=name, method="dense")
+                lost = 100 * (alone["dense"] - alone["tuned"]).mean()
+                ax.axhline(lost, color="0.3", linewidth=1, linestyle="--", label="dense, fine-tuned")
+            ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+            ax.set_xscale("log")
+            ax.set_yscale("symlog", linthresh=1)
+            ax.set_ylim(-0.6, 100)
+            ax.set_yticks([0, 1, 10, 100], ["0", "1", "10", "100"])
+            ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
+            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.minorticks_off()
+            ax.set_title(f"{TITLES[name]}, {text}", fontsize=10)
+            ax.set_ylabel("accuracy lost (points)")
+        handles = axes[row, 0].get_legend_handles_labels()
+        axes[row, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    for ax in axes[-1]:
         ax.set_xlabel("parameters of the network / dense")
-        ax.set_ylabel("test accuracy lost (percentage points)")
-        ax.set_title(TITLES[name], fontsize=10)
-    handles = axes[0, 0].get_legend_handles_labels()
-    axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
