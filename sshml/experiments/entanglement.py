@@ -146,10 +146,10 @@ def square(where, family, bond, training, seeds, valid):
 
 def jobs(settings):
     """Yield what is read off the networks of FC2 of every bond and order, and those for 32 x 32 pixels."""
-    work = settings.work()
 
     def made(data, family, bond, **order):
-        return Job(network, {"data": data, "family": family, "bond": bond} | order | settings.training(), work)
+        own, training = {"data": data, "family": family, "bond": bond}, settings.training_at(family, bond)
+        return Job(network, own | order | training, settings.work(training["training"].epochs))
 
     for data in TITLES:
         dense = made(data, "dense", 0)
@@ -157,7 +157,7 @@ def jobs(settings):
         for bond in settings.bonds:
             yield Job(mpo, {"network": made(data, "mpo", bond), "data": data, "bond": bond}, settings.seeds)
         own = {"data": data, "dense": dense, "bond": settings.order_bond, "swaps": settings.swaps}
-        yield Job(truncated, own | {"valid": settings.valid}, settings.seeds)
+        yield Job(truncated, own | {"valid": settings.valid}, settings.seeds * (1 + settings.swaps / 100))
         for order in ORDERS["trained"]:
             if order != "row-major" or settings.trained_bond not in settings.bonds:
                 own = {"data": data, "bond": settings.trained_bond, "order": order}

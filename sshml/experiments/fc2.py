@@ -126,8 +126,8 @@ def jobs(settings):
         dense = Job(network, {"data": data, "family": "dense", "bond": 0} | settings.training(), settings.work())
         yield dense
         for family, bond in _grid(settings):
-            own = {"data": data, "family": family, "bond": bond}
-            yield Job(network, own | settings.training(), settings.work())
+            own, training = {"data": data, "family": family, "bond": bond}, settings.training_at(family, bond)
+            yield Job(network, own | training, settings.work(training["training"].epochs))
         for method, share in [("dense", 1.0), *((m, share) for share in settings.shares for m in TRUNCATED)]:
             own = {"data": data, "dense": dense, "method": method, "share": share}
             yield Job(truncate, own | further, settings.work(settings.tuning_epochs))
