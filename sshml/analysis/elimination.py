@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from sshml.analysis.sweep import Problem
 from sshml.arguments import integers
+from sshml.classifier import check_labels
 from sshml.compression import as_blocks
 from sshml.errors import SSHMLError
 
@@ -50,19 +51,22 @@ def eliminate_blocks(models, valid, test, layer=0, blocks=None, ranks=(1, 2, 3),
 @torch.no_grad()
 def _eliminated(pair, rank, count, size):
     weight = pair[0].weight
+    seen = [next(part.blocks(len(part.problem.labels))) for part in pair]
     blocked = weight.unflatten(2, (count, size)).transpose(1, 2)  # member block out in
+    if any(x.ndim != 3 for x, _ in seen):
+        raise SSHMLError("the layer sees several rows of a sample; blocks are taken away of one that sees one.")
     u, s, vt = torch.linalg.svd(blocked, full_matrices=False)
     cut = (u[..., :rank] * s[..., None, :rank]) @ vt[..., :rank, :]
-    seen = [next(part.blocks(len(part.problem.labels))) for part in pair]
     whole = cut.transpose(1, 2).flatten(2)  # member out in
     sums = [part.start(x) + x @ whole.mT for part, (x, _) in zip(pair, seen, strict=True)]
     terms = torch.einsum("mxbi,mboi->mbxo", seen[0][0].unflatten(2, (count, size)), cut)  # what each block adds
     labels, left, found = seen[0][1], torch.ones(len(weight), count, dtype=torch.bool), []
     while True:
-        accuracies = [
-            (part.scores(z).argmax(-1) == own).double().mean(1).tolist()
-            for part, z, (_, own) in zip(pair, sums, seen, strict=True)
-        ]
+        accuracies = []
+        for part, z, (_, own) in zip(pair, sums, seen, strict=True):
+            scores = part.scores(z)
+            check_labels(own, scores.shape[-1])
+            accuracies.append((scores.argmax(-1) == own).double().mean(1).tolist())
         for number, (of_valid, of_test) in enumerate(zip(*accuracies, strict=True)):
             kept = tuple(np.flatnonzero(left[number].numpy()).tolist())
             found.append({

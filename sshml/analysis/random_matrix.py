@@ -151,6 +151,12 @@ def shuffled_cuts(weight, shape, draws=5, seed=0, order=None):
     return np.stack(found)
 
 
+def _haar(rows, columns, generator):
+    """Return orthonormal columns drawn uniformly: those of a QR whose R has a positive diagonal."""
+    q, r = torch.linalg.qr(torch.randn(rows, columns, dtype=torch.float64, generator=generator))
+    return q * r.diagonal().sign()
+
+
 def rotated_cuts(weight, shape, draws=5, seed=0, order=None):
     """Return the entropies at every cut of matrices with a weight's singular values, shape (draw, cut).
 
@@ -160,9 +166,6 @@ def rotated_cuts(weight, shape, draws=5, seed=0, order=None):
     weight = as_weight(weight).double()
     values, generator, found = torch.linalg.svdvals(weight), torch.Generator().manual_seed(seed), []
     for _ in range(draws):
-        left, right = (
-            torch.linalg.qr(torch.randn(side, len(values), dtype=torch.float64, generator=generator))[0]
-            for side in weight.shape
-        )
+        left, right = (_haar(side, len(values), generator) for side in weight.shape)
         found.append(cut_entropies((left * values.to(left.device)) @ right.mT, shape, order))
     return np.stack(found)

@@ -153,8 +153,15 @@ def _components(weight, moment):
     if moment is None:
         u, s, vh = torch.linalg.svd(weight, full_matrices=False)
         return u * s[:, None, :], vh
-    wide = weight.double()
-    u = torch.linalg.eigh(wide @ moment @ wide.mT)[1].flip(-1)[..., : min(weight.shape[1:])]
+    wide, full = weight.double(), min(weight.shape[1:])
+    values, vectors = torch.linalg.eigh(wide @ moment @ wide.mT)
+    bases = []
+    for matrix, energies, basis in zip(wide, values.flip(-1), vectors.flip(-1), strict=True):
+        rank = min(full, max(1, int((energies > 1e-14 * energies[0]).sum())))
+        basis = basis[:, :rank]
+        rest = torch.linalg.svd(matrix - basis @ (basis.mT @ matrix), full_matrices=False)[0]  # what data never show
+        bases.append(torch.linalg.qr(torch.cat([basis, rest[:, : full - rank]], 1))[0])
+    u = torch.stack(bases)
     return u.to(weight.dtype), (u.mT @ wide).to(weight.dtype)
 
 
@@ -162,7 +169,7 @@ def _moment(part, rows):
     """Return the sum of x x^T over a part's data, float64 (member or 1, in, in): 1 where all members see the same."""
     found = 0.0
     for x, _ in part.blocks(rows):
-        x = (x[:1] if x.stride(0) == 0 else x).double()
+        x = (x[:1] if x.stride(0) == 0 else x).double().flatten(1, -2)  # rows of all samples
         found = found + x.mT @ x
     return found
 

@@ -44,8 +44,8 @@ def _parts(state):
     w = np.where(mass <= rest, left, right)[..., :bonds]
     zero = np.zeros_like(left[..., :1])
     v = np.where(mass <= rest, a - np.concatenate([zero, left[..., :-1]], -1), b - right)
-    least = np.minimum(mass, rest)
-    return x, y, w, v, least[..., :bonds], np.minimum(mass, rest + a + b)
+    before = np.concatenate([zero, mass[..., :-1]], -1)
+    return x, y, w, v, np.minimum(mass, rest)[..., :bonds], np.where(mass <= rest, before + a, rest + b)
 
 
 def hoppings_of_state(state):
@@ -108,15 +108,18 @@ def hoppings_of_states(states):
     which are their null vector. Better conditioned than one state: nothing is summed along the chain.
 
     Args:
-        states: all levels of chains of M >= 2 whole cells in ascending order, shape (..., level, site).
+        states: all levels of chains of M >= 2 whole cells in ascending order, as `eigenstates` gives them (LAPACK mixes
+            mid-gap states whose splitting is below rounding), shape (..., level, site).
 
     Returns:
         float64 arrays v (..., M) and w (..., M - 1), of a chain whose energies have norm 1, with the signs of the
-        states.
+        states; NaN where the states leave more than one choice, as those of a chain that is cut, whose parts have
+        scales of their own.
 
     Raises:
         SSHMLError: other shapes, or numbers that are not finite.
     """
+    single = str(getattr(states, "dtype", "")).endswith("float32")
     states = as_array(states, "states", dtype=np.float64, finite=True)
     sites = states.shape[-1] if states.ndim >= 2 else 0
     if states.ndim < 2 or states.shape[-2] != sites or sites < 4 or sites % 2:
@@ -127,7 +130,11 @@ def hoppings_of_states(states):
     row, column = np.nonzero(~(np.eye(cells, dtype=bool) | np.eye(cells, k=-1, dtype=bool)))
     equations = np.swapaxes(x[..., row] * y[..., column], -1, -2)  # equation, level
     triangle = np.linalg.qr(equations, mode="r") if len(row) > cells else equations
-    energies = np.linalg.svd(triangle)[2][..., -1, :]
+    _, values, vectors = np.linalg.svd(triangle)
+    energies = vectors[..., -1, :]
+    apart = 10 * np.finfo(np.float32 if single else np.float64).eps * values[..., 0]
+    if cells > 2:  # of two there is one equation for two energies
+        energies = np.where((values[..., -2] > apart)[..., None], energies, np.nan)
     energies = energies * np.where(energies.sum(-1, keepdims=True) < 0, -1, 1)
     weighted = 2 * energies[..., None] * x
     v = (weighted * y).sum(-2)

@@ -16,7 +16,7 @@ MOST_LAYERS, MOST_WIDTH = 10**4, 10**5
 
 
 class Standardize(nn.Module):
-    """Shift and scale every image to mean 0 and standard deviation 1; an even one becomes 0."""
+    """Shift every image to mean 0 and divide it by its standard deviation, of n numbers at least n^(-1/2)."""
 
     def forward(self, x):
         """Return images of the same shape."""

@@ -7,7 +7,7 @@ import torch
 
 def are_flushed():
     """Return whether this thread takes float32 numbers below the smallest normal one, 1.2e-38, for 0."""
-    return bool(torch.tensor(torch.finfo(torch.float32).tiny) / 2 == 0)
+    return bool(torch.tensor(torch.finfo(torch.float32).tiny, dtype=torch.float32) / 2 == 0)
 
 
 @contextlib.contextmanager

@@ -127,4 +127,4 @@ def median_of_noise(ratio):
     low, high = 1 - math.sqrt(ratio), 1 + math.sqrt(ratio)
     s = np.linspace(low, high, 20001)[1:-1]  # in the singular value the density stays finite, for m = n too
     density = np.sqrt(np.maximum((high**2 - s**2) * (s**2 - low**2), 0)) / s
-    return float(s[np.searchsorted(density.cumsum(), density.sum() / 2)] ** 2)
+    return float(np.interp(density.sum() / 2, density.cumsum() - density / 2, s) ** 2)

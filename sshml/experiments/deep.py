@@ -228,7 +228,7 @@ def _draw(tables, settings):
         plot_groups(ax, range(len(names)), [_test(tables, name, form) for name in names], color, offset, label)
     ax.set_xticks(range(len(names)), [NETWORKS[name].title for name in names])
     ax.set_xlim(-0.5, len(names) - 0.5)
-    ax.set_ylabel(f"test accuracy, {TITLES[settings.data]},\\n{settings.epochs} epochs")
+    ax.set_ylabel(f"test accuracy, {TITLES[settings.data]},\n{settings.epochs} epochs")
     ax.legend(fontsize=8)
     return figure
 

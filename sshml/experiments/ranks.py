@@ -185,7 +185,7 @@ def measure(where, setting, dataset, made, trained):
             | {"levels": " ".join(map(str, row["blocks"])), "numbers": row["numbers"]}
             | {name: f"{row[name]:.5g}" for name in ("valid", "test")}
             for row in eliminate_blocks(run, data.valid, data.test, blocks=blocks, device=where.device)
-            if len(row["blocks"]) <= 4
+            if row["valid"] >= KEEPS or len(row["blocks"]) == 1
         ]  # fmt: skip
     if setting == "the poster's":
         found["increments"] = list(_increments(head, run, data.spec.sites))
@@ -295,7 +295,8 @@ def by_dataset(tables, setting, column):
     """Return the means of a column over the networks of each dataset, those that exist."""
     found = tables.columns("ranks", setting=setting)
     values, datasets = found[column], found["dataset"]
-    return np.array([np.nanmean(values[datasets == number]) for number in np.unique(datasets)])
+    groups = [values[(datasets == number) & np.isfinite(values)] for number in np.unique(datasets)]
+    return np.array([group.mean() if group.size else np.nan for group in groups])
 
 
 def is_right(tables, setting):

@@ -1,5 +1,6 @@
 import copy
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +56,14 @@ def test_a_network_that_reads_one_level_keeps_it(tmp_path):
     assert last[2]["blocks"] == (2,)
     assert last[2]["test"] > 0.99
     assert last[1]["test"] < 0.9  # f and g are both needed
+
+
+def test_labels_beyond_the_classes(run, dataset):
+    wrong = copy.copy(dataset.test)
+    split = SimpleNamespace(inputs=dataset.test.inputs, labels=dataset.test.labels + 5)
+    for valid, test in ((split, wrong), (wrong, split)):
+        with pytest.raises(SSHMLError, match="label"):
+            eliminate_blocks(run, valid, test, blocks=8, ranks=[1])
 
 
 @pytest.mark.parametrize(

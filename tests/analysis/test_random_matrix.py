@@ -88,5 +88,19 @@ def test_rotated_weights_keep_their_spectrum_and_lose_their_vectors():
     assert abs(gaussian.mean() - mean[0]) < 2 * std[0]
 
 
+def test_singular_vectors_are_uniform():
+    """Householder's QR alone gives matrices of determinant -1: those of size 4 would have .07 nats less."""
+    shape = ((2, 2), (2, 2))
+    found = rotated_cuts(torch.eye(4), shape, draws=3000)
+    torch.manual_seed(0)
+    expected = []
+    for _ in range(3000):
+        u, _, v = torch.linalg.svd(torch.randn(4, 4, dtype=torch.float64))
+        expected.append(cut_entropies(u @ v, shape)[0])  # Haar: a Gaussian matrix is alike in all directions
+    error = np.hypot(found.std(), np.std(expected)) / 3000**0.5
+    assert abs(found.mean() - np.mean(expected)) < 4 * error
+    assert error < 0.01
+
+
 def test_one_shuffle_is_enough_for_an_entropy():
     assert shuffled_cuts(torch.randn(8, 8), ((2, 4), (4, 2)), draws=1).shape == (1, 1)

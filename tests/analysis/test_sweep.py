@@ -211,3 +211,32 @@ def test_in_the_metric_of_data_it_is_the_cut_of_compress(run, dataset, layer):
     assert (
         rank_sweep(run, dataset.test, layer=layer, metric=dataset.valid).accuracy[:, -1] == run.accuracy(dataset.test)
     ).all()
+
+
+class Tokens(nn.Module):
+    """A layer that sees several rows of a sample, wider than what comes in."""
+
+    def __init__(self, outputs=6):
+        super().__init__()
+        self.a, self.b = nn.Linear(6, outputs), nn.Linear(outputs, 2)
+
+    def forward(self, x):
+        return self.b(self.a(x).relu().mean(1))
+
+
+@pytest.mark.parametrize("outputs", [4, 6, 9])
+def test_the_metric_of_rows_and_of_inputs_that_never_were(outputs):
+    """Also where a sample has several rows, and inputs of the test data were 0 in those of the metric."""
+    torch.manual_seed(0)
+    model, x = Tokens(outputs), torch.randn(300, 5, 6)
+    labels = model(x).argmax(1)
+    seen = x * torch.tensor([1.0, 1, 1, 1, 0, 1])
+    test = SimpleNamespace(inputs=lambda view=None: x.numpy(), labels=labels.numpy())
+    metric = SimpleNamespace(inputs=lambda view=None: seen.numpy(), labels=labels.numpy())
+    found = rank_sweep(model, test, layer="a", metric=metric, device="cpu").accuracy[0]
+    menu = plan(model, share=0.999, data=seen, methods="svd", layers=["a"])
+    for rank in range(1, min(outputs, 6) + 1):
+        small = compress(model, menu.with_choice("a", "svd", rank=rank), allow_growth=True)
+        with torch.no_grad():
+            assert found[rank - 1] == pytest.approx(float((small(x).argmax(1) == labels).float().mean()), abs=0.011)
+    assert found[-1] == 1

@@ -70,6 +70,21 @@ def test_all_levels_together_give_the_hoppings_from_single_precision(rng, cells)
             np.testing.assert_allclose(scale * hopping, expected, atol=tolerance)
 
 
+@pytest.mark.parametrize("w", [(0.0, 0.0), (1.0, 0.0)])
+def test_the_parts_of_a_cut_chain_have_no_common_scale(w):
+    _, states = eigenstates(np.array([[1.0, 2.0, 3.0]]), np.array([w]))
+    assert np.isnan(hoppings_of_states(states)[0]).all()
+
+
+def test_the_condition_counts_the_weight_that_is_summed():
+    """By hand: |psi|^2 = .3 .25 | .001 .25 | .1 .099, all sums from the right, where less weight lies."""
+    density = np.array([0.3, 0.25, 0.001, 0.25, 0.1, 0.099])
+    w = np.array([0.001 - 0.25 + 0.1 - 0.099, 0.1 - 0.099])
+    v = np.array([0.25 - w[0], 0.25 - w[1], 0.099])
+    expected = np.mean([0.45, 0.199] / abs(w)) + np.mean([0.45 + 0.25, 0.199 + 0.25, 0.099] / abs(v)) + 2
+    assert state_condition(np.sqrt(density)) == pytest.approx(expected, rel=1e-9)
+
+
 def test_an_axis_of_chains_is_no_must(rng):
     v, w = chains(rng, 3, 4, 1.0)
     _, states = eigenstates(v, w)

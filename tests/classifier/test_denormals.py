@@ -19,6 +19,15 @@ def test_small_numbers_are_flushed_inside_only():
     assert not are_flushed()
 
 
+def test_the_default_type_plays_no_role():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with flushed():
+            assert are_flushed()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_an_error_inside_leaves_the_thread_as_it_was():
     with pytest.raises(KeyError), flushed():
         raise KeyError

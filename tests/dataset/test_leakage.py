@@ -67,14 +67,15 @@ def test_the_distance_of_states_is_up_to_their_signs(tmp_path, monkeypatch):
     for together in (4096, 7):
         monkeypatch.setattr("sshml.dataset.leakage.TOGETHER", together)
         found = split_distance(dataset, of="states")
-        np.testing.assert_allclose(found, (nearest.min(), np.median(nearest)), atol=1e-3)
+        np.testing.assert_allclose(found, (nearest.min(), np.median(nearest)), rtol=1e-5)
 
 
 def test_clean_chains_are_near_in_their_states_not_in_their_hoppings(tmp_path):
     """Two numbers make the hoppings of a clean chain, one, w/v, its states."""
     generate(DatasetSpec(cells=3, train=3000, valid=2, test=200), tmp_path / "a.h5")
     dataset = open_dataset(tmp_path / "a.h5")
-    assert split_distance(dataset, of="states")[1] < 0.2 * split_distance(dataset)[1]
+    low, middle = split_distance(dataset, of="states")
+    assert 1e-8 < low < middle < 0.2 * split_distance(dataset)[1]  # beyond the rounding of an overlap near 1
 
 
 @pytest.mark.parametrize("cells", [6, 7, 8, 9])
