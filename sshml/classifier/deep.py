@@ -34,6 +34,11 @@ def _activated(n_in, n_out, kernel=3, stride=1):
     return nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU(), _conv(n_in, n_out, kernel, stride))
 
 
+def _head(n_in, classes):
+    """Return the layers behind the last convolution of networks that activate before it."""
+    return nn.BatchNorm2d(n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_in, classes)
+
+
 class VGG(nn.Sequential):
     """VGG for images of 32 x 32 pixels, with batch normalisation; logits out.
 
@@ -121,8 +126,7 @@ class ResNet(nn.Sequential):
                 n_out = 16 * k * 2**group
                 layers.append(Residual(n_in, n_out, 2 if group and not number else 1))
                 n_in = n_out
-        layers += [nn.BatchNorm2d(n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        super().__init__(*layers, nn.Linear(n_in, classes))
+        super().__init__(*layers, *_head(n_in, classes))
         self.arguments = {"depth": depth, "k": k, "channels": channels, "classes": classes}
 
 
@@ -169,6 +173,5 @@ class DenseNet(nn.Sequential):
                 n_in += growth
             if block < 2:
                 layers += [_activated(n_in, n_in, 1), nn.AvgPool2d(2)]
-        layers += [nn.BatchNorm2d(n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        super().__init__(*layers, nn.Linear(n_in, classes))
+        super().__init__(*layers, *_head(n_in, classes))
         self.arguments = {"depth": depth, "growth": growth, "channels": channels, "classes": classes}

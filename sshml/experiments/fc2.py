@@ -269,7 +269,7 @@ def _curve_figure(tables, settings):
 def _truncated_figure(tables, settings):
     if not settings.shares:
         return None
-    names, kinds = settings.data, {"truncated": "truncated", "tuned": "and an epoch of fine-tuning"}
+    names, kinds = settings.data, {"truncated": "truncated", "tuned": "fine-tuned"}
     figure, axes = new_figure(len(kinds), len(names), width=4.2, height=2.9)
     for row, (kind, text) in enumerate(kinds.items()):
         for ax, name in zip(axes[row], names, strict=True):

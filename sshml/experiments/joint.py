@@ -58,7 +58,8 @@ def _text(rows):
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     lines = [
         FIRST, "", "# Claims", "",
-        f"{len(decided)} comparisons with what a source said, each by the criterion of its row: {said}."
+        f"{len(decided)} comparisons with what a source, or a prediction written before its run, said, each by the"
+        f" criterion of its row: {said}."
         f" {len(rows) - len(decided)} more numbers are measured only. A criterion of two standard"
         " errors is met by chance in 2 of 100 comparisons without an effect with many seeds, in 7 with four.",
     ]  # fmt: skip
