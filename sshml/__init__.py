@@ -10,7 +10,7 @@ import importlib
 _HOMES = {
     "sshml.errors": ("GapClosedError", "SSHMLError"),
     "sshml.chain": ("eigenstates", "fix_gauge", "hamiltonian", "random_gauge", "winding_number"),
-    "sshml.dataset": ("DatasetSpec", "check", "generate", "open_dataset", "sign_leakage"),
+    "sshml.dataset": ("DatasetSpec", "check", "generate", "one_number_baselines", "open_dataset", "sign_leakage"),
     "sshml.classifier": ("MLP", "TrainingSpec", "finetune", "fit", "load_run", "save_run"),
     "sshml.compression": (
         "LowRankLinear",
@@ -30,7 +30,6 @@ _HOMES = {
         "truncated_svd",
     ),
     "sshml.analysis": (
-        "baselines",
         "entanglement_entropy",
         "prune_sweep",
         "rank_grid",

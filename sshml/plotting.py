@@ -492,7 +492,11 @@ def _draw_markers(ax, preview):
     """Draw one-number markers over w/v, the dipole as a share of the chain; filled where the label is not 0."""
     place = np.arange(len(preview.marked_winding)) + 1.0 if preview.marked_ratio is None else preview.marked_ratio
     dipole = max(1, preview.energies.shape[1] // 2 - 1)
-    words = {"edge dipole": f"edge dipole / {dipole} cells", "real-space winding": "real-space winding", "IPR": "IPR"}
+    words = {
+        "edge dipole": f"edge dipole / {dipole} cells",
+        "real-space winding": "real-space winding",
+        "inverse participation ratio": "IPR",
+    }
     topological = preview.marked_winding != 0
     for (name, label), color, form in zip(words.items(), COLORS, "os^", strict=False):
         if name in preview.markers:

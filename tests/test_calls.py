@@ -120,7 +120,7 @@ KINDS = {
     "real": "learning_rate weight_decay warmup clip average share temperature decay cutoff budget target"
     " base alpha epsilon threshold bound least most allowed n_bytes tolerance accuracy",
     "flag": "half_cell correlated force recipe training pad allow_growth absorb_bias shrink faster dense full deep"
-    " flat",
+    " flat exact",
     "array": "k v w j3 j4 onsite mass energies sizes x mean std ratio winding states even weights directions"
     " of_f of_g state",
     "measured": "values schmidt_values",
@@ -197,7 +197,8 @@ ALSO = {
 
 LEFT_OUT = {
     "dataset": "Dataset Diagram ImageDataset ImageSplit Preview Split",  # made by open_dataset and images
-    "classifier": "Recipe Run StackedLinear FC2 LeNet5 check_labels",  # made by fit and stack, or without arguments
+    "classifier": "Recipe Run StackedLinear check_labels"  # made by fit and stack
+    " FC2 LeNet5 CumulativeLogs",  # without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results
@@ -391,6 +392,8 @@ def made(data, run, folder):
             {"split": data.test, "view": "abs", "batch_size": 8, "seed": 0, "workers": 0, "group_bytes": 2**20},
         ),
         "classifier.children_of": (classifier.children_of, {"module": net}),
+        "classifier.exact_log_network": (classifier.exact_log_network, {"cells": 3}),
+        "classifier.WindingNetwork": (classifier.WindingNetwork, {"cells": 3, "exact": False}),
         "classifier.exact_network": (classifier.exact_network, {"cells": 3, "level": 1}),
         "classifier.finetune": (
             classifier.finetune,
@@ -583,7 +586,6 @@ def made(data, run, folder):
         ),
         "analysis.rank_of_directions": (analysis.rank_of_directions, {"of_f": np.ones(3), "of_g": np.ones(3)}),
         "analysis.RankLoss": (analysis.RankLoss, {"model": net, "data": (x, labels), "layers": None}),
-        "analysis.baselines": (analysis.baselines, {"dataset": data}),
         "analysis.bond_sweep": (
             analysis.bond_sweep,
             {
@@ -642,6 +644,7 @@ def made(data, run, folder):
             analysis.rotated_cuts,
             {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},
         ),
+        "analysis.shrunk": (analysis.shrunk, {"weight": layer, "sigma": "median"}),
         "analysis.shuffled_cuts": (
             analysis.shuffled_cuts,
             {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},
@@ -697,11 +700,11 @@ def made(data, run, folder):
 KEYS = (
     "chain dataset.D dataset.G dataset.L dataset.R dataset.S dataset.V dataset.c dataset.d dataset.f"
     " dataset.m dataset.p dataset.r dataset.e dataset.g dataset.i dataset.o dataset.s classifier.D"
-    " classifier.M classifier.T classifier.R classifier.S classifier.V classifier.c classifier.e"
+    " classifier.M classifier.T classifier.W classifier.R classifier.S classifier.V classifier.c classifier.e"
     " classifier.f classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s"
     " compression.B compression.F compression.L compression.M compression.P compression.a compression.c"
     " compression.e compression.f compression.i compression.k compression.l compression.m compression.n compression.p"
-    " compression.r compression.s compression.t analysis.R analysis.S analysis.b analysis.c analysis.d"
+    " compression.r compression.s compression.t analysis.R analysis.S analysis.c analysis.d"
     " analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v"
     " experiments plotting statistics"
 ).split()

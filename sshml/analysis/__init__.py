@@ -1,6 +1,5 @@
 """What the weights know."""
 
-from sshml.analysis.baselines import baselines
 from sshml.analysis.compressed import compress_run
 from sshml.analysis.cuts import CutReport, cut_report
 from sshml.analysis.elimination import eliminate_blocks
@@ -26,7 +25,7 @@ from sshml.analysis.random_matrix import (
 )
 from sshml.analysis.revealing import RankLoss, Revealed, reveal_ranks
 from sshml.analysis.selection import Selection, select
-from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, singular_values
+from sshml.analysis.spectrum import marchenko_pastur_edge, outliers, shrunk, singular_values
 from sshml.analysis.sweep import Sweep, bond_sweep, prune_sweep, rank_sweep, smallest_size
 from sshml.analysis.weights import load_weights
 
@@ -37,7 +36,6 @@ __all__ = [
     "Revealed",
     "Selection",
     "Sweep",
-    "baselines",
     "bond_sweep",
     "ceilings",
     "compress_run",
@@ -65,6 +63,7 @@ __all__ = [
     "rotated_cuts",
     "schmidt_values",
     "select",
+    "shrunk",
     "shuffled_cuts",
     "singular_values",
     "smallest_size",

@@ -3,7 +3,8 @@
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.deep import VGG, DenseNet, ResNet
 from sshml.classifier.ensemble import StackedLinear, children_of, stack
-from sshml.classifier.exact import exact_network
+from sshml.classifier.exact import exact_log_network, exact_network
+from sshml.classifier.features import CumulativeLogs, WindingNetwork
 from sshml.classifier.finetuning import GENTLE, finetune
 from sshml.classifier.loading import Stream, input_type, pick_device, resident
 from sshml.classifier.networks import FC2, MLP, LeNet5
@@ -18,6 +19,7 @@ __all__ = [
     "MLP",
     "RECIPES",
     "VGG",
+    "CumulativeLogs",
     "DenseNet",
     "LeNet5",
     "Recipe",
@@ -26,8 +28,10 @@ __all__ = [
     "StackedLinear",
     "Stream",
     "TrainingSpec",
+    "WindingNetwork",
     "check_labels",
     "children_of",
+    "exact_log_network",
     "exact_network",
     "finetune",
     "fit",

@@ -2,9 +2,11 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from sshml.arguments import integer
 from sshml.chain import critical_states
+from sshml.classifier.features import CumulativeLogs
 from sshml.classifier.networks import MLP
 
 
@@ -52,4 +54,36 @@ def exact_network(cells, level=None):
         model[1].bias.zero_()
         model[3].weight.copy_(torch.from_numpy(head))
         model[3].bias.copy_(torch.tensor(bias))
+    return model.eval()
+
+
+def exact_log_network(cells):
+    """Return a network that tells the winding number of every open chain, disordered too, from one of its densities.
+
+    `CumulativeLogs` and one linear layer, whose logits are -d/2 and d/2 with d = mean ln|w_m| - mean ln|v_m|: the label
+    at any disorder, up to rounding (`sshml.chain.state_condition` bounds it). It reads one level in the view "states",
+    e.g. "states/levels=8".
+
+    Args:
+        cells: M, 2 or more.
+
+    Raises:
+        SSHMLError: fewer than 2 cells.
+
+    >>> from sshml.chain import eigenstates
+    >>> states = eigenstates(np.array([[1.0, 2.0]]), np.array([[3.0]]))[1][:, 2:3]
+    >>> logits = exact_log_network(2)(torch.from_numpy(states).float()).detach()
+    >>> round(float(logits.diff()), 4)  # ln 3 - ln(2)/2
+    0.752
+    """
+    cells = integer(cells, "cells", 2, 2**10)
+    v, w = 1 / cells, 1 / (cells - 1)
+    squares = np.full((2, cells), v / 2)  # of -mean ln|v_m|
+    squares[0, 1:] -= w / 2
+    squares[1, :-1] -= w / 2
+    read = np.concatenate([*squares, np.full(cells, -v), np.full(cells - 1, w)])
+    model = nn.Sequential(CumulativeLogs(), nn.Flatten(), nn.Linear(len(read), 2))
+    with torch.no_grad():
+        model[2].weight.copy_(torch.from_numpy(np.stack([-read, read]) / 2))
+        model[2].bias.zero_()
     return model.eval()

@@ -10,9 +10,9 @@ from sshml.errors import SSHMLError
 def markers(states, energies, boundary="open"):
     """Return one-number markers of chains, {name: float64 array (sample)}.
 
-    "gap": half the splitting of the pair of levels next to the middle; "site 1": weight of the lowest level at or above
-    the middle on the first site; "IPR": its inverse participation ratio; "edge dipole" (not with half a cell at the
-    end); "real-space winding", see `sshml.chain`.
+    "half gap" of the pair of levels next to the middle; of the lowest level at or above the middle its "weight on site
+    1" and its "inverse participation ratio"; "edge dipole" (not with half a cell at the end); "real-space winding", see
+    `sshml.chain`.
 
     Args:
         states: all levels, shape (sample, level, site).
@@ -28,8 +28,9 @@ def markers(states, energies, boundary="open"):
     if energies.shape != states.shape[:-1]:
         raise SSHMLError(f"energies {energies.shape} and states {states.shape} do not match.")
     middle = states[..., sites // 2, :]
-    found = {"gap": (energies[..., -(sites // 2)] - energies[..., sites // 2 - 1]) / 2}
-    found |= {"site 1": middle[..., 0] ** 2, "IPR": inverse_participation_ratio(middle)}
+    found = {"half gap": (energies[..., -(sites // 2)] - energies[..., sites // 2 - 1]) / 2}
+    found |= {"weight on site 1": middle[..., 0] ** 2}
+    found |= {"inverse participation ratio": inverse_participation_ratio(middle)}
     if not sites % 2:
         found["edge dipole"] = np.nan_to_num(edge_dipole(states))
     return found | {"real-space winding": winding}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sshml.analysis import marchenko_pastur_edge, outliers, singular_values
+from sshml.analysis import marchenko_pastur_edge, outliers, shrunk, singular_values
 from sshml.errors import SSHMLError
 
 
@@ -44,9 +44,35 @@ def test_singular_values_descend_and_carry_the_norm(rng):
     np.testing.assert_allclose((s**2).sum(-1), (weight**2).sum((1, 2)))
 
 
+@pytest.mark.parametrize("shape", [(150, 400), (400, 150)])
+def test_shrinkage_comes_nearer_to_the_signal_than_a_cut(rng, shape):
+    """Its mean square error is the sum of x^2 - eta^2, x the strengths (Gavish and Donoho 2017)."""
+    n, beta = 400, 150 / 400
+    x = np.array([1.2, 1.6, 2.5])
+    u, v = np.linalg.qr(rng.normal(size=(shape[0], 3)))[0], np.linalg.qr(rng.normal(size=(shape[1], 3)))[0]
+    signal = (u * x * n**0.5) @ v.T
+    weight = signal + rng.normal(size=shape)
+    found = shrunk(weight)
+    left, values, right = np.linalg.svd(weight, full_matrices=False)
+    kept = outliers(weight)
+    cut = (left[:, :kept] * values[:kept]) @ right[:kept]
+    error, error_of_cut = (((one - signal) ** 2).sum() / n for one in (found, cut))
+    y = np.sqrt((x + 1 / x) * (x + beta / x))
+    expected = (x**2 - ((y**2 - beta - 1) ** 2 - 4 * beta) / y**2).sum()
+    assert error == pytest.approx(expected, rel=0.15)
+    assert error < error_of_cut
+
+
+def test_shrinkage_leaves_what_has_no_noise(rng):
+    weight = rng.normal(size=(2, 30, 4)) @ rng.normal(size=(2, 4, 50))
+    np.testing.assert_allclose(shrunk(weight), weight, atol=1e-9)
+    np.testing.assert_allclose(shrunk(weight * 1e-200) * 1e200, shrunk(weight), atol=1e-9)
+    assert not shrunk(np.zeros((3, 4))).any()
+
+
 def test_weights_that_have_no_spectrum():
     for weight, words in ((np.full((3, 4), np.nan), "NaN"), (np.ones(3), "expected"), (np.ones((0, 3)), "expected")):
-        for function in (singular_values, marchenko_pastur_edge, outliers):
+        for function in (singular_values, marchenko_pastur_edge, outliers, shrunk):
             with pytest.raises(SSHMLError, match=words):
                 function(weight)
 

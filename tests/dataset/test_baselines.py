@@ -25,20 +25,33 @@ def test_equal_values_are_not_told_apart():
 def test_markers_of_dimers():
     energies, states = eigenstates([[0.0] * 4, [1.0] * 4], [[1.0] * 3, [0.0] * 3])
     found = markers(states, energies)
-    np.testing.assert_allclose(found["gap"], [0, 1], atol=1e-12)
+    np.testing.assert_allclose(found["half gap"], [0, 1], atol=1e-12)
     np.testing.assert_allclose(found["edge dipole"], [3, 0], atol=1e-9)
     np.testing.assert_allclose(found["real-space winding"], [1, 0], atol=1e-12)
-    np.testing.assert_allclose(found["site 1"][0], 0.5, atol=1e-12)
-    np.testing.assert_allclose(found["IPR"], 0.5, atol=1e-12)
+    np.testing.assert_allclose(found["weight on site 1"][0], 0.5, atol=1e-12)
+    np.testing.assert_allclose(found["inverse participation ratio"], 0.5, atol=1e-12)
     with pytest.raises(SSHMLError, match="do not match"):
         markers(states, energies[:1])
+
+
+def test_markers_of_the_edge_state():
+    """IPR of the hybridised pair is half of (1 - r^2)/(1 + r^2); its weight on site 1 is (1 - r^2)/2."""
+    r, cells = 0.4, 25
+    energies, states = eigenstates(np.full((1, cells), r), np.ones((1, cells - 1)))
+    found = {name: value[0] for name, value in markers(states, energies).items()}
+    assert found["weight on site 1"] == pytest.approx((1 - r**2) / 2)
+    assert found["inverse participation ratio"] == pytest.approx((1 - r**2) / (1 + r**2) / 2)
+    assert found["half gap"] == pytest.approx((1 - r**2) * r**cells, abs=1e-14)
+    assert found["edge dipole"] == pytest.approx(cells - 1 - 2 * r**2 / (1 - r**2))
 
 
 def test_half_a_cell_has_no_dipole():
     energies, states = eigenstates([[0.5] * 4], [[1.0] * 4])
     found = markers(states, energies)
     assert "edge dipole" not in found
-    assert found["gap"][0] == pytest.approx(energies[0, 5])  # from the zero mode to the next level: half of both gaps
+    assert found["half gap"][0] == pytest.approx(
+        energies[0, 5]
+    )  # from the zero mode to the next level: half of both gaps
 
 
 def test_published_accuracies(tmp_path):
@@ -48,7 +61,12 @@ def test_published_accuracies(tmp_path):
     )
     generate(spec, tmp_path / "a.h5", recipe=True)
     found = one_number_baselines(open_dataset(tmp_path / "a.h5"))
-    for name, expected in {"site 1": 0.921, "IPR": 0.872, "gap": 0.988, "edge dipole": 0.987}.items():
+    for name, expected in {
+        "weight on site 1": 0.921,
+        "inverse participation ratio": 0.872,
+        "half gap": 0.988,
+        "edge dipole": 0.987,
+    }.items():
         accuracy, error = found[name]
         assert abs(accuracy - expected) < 3 * max(error, 0.004), name
 

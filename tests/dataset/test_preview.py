@@ -21,7 +21,7 @@ def test_what_is_shown(tmp_path, options):
     assert found.density.shape == (3, sites)
     np.testing.assert_allclose(found.density.sum(1), 1, atol=1e-5)
     assert found.marker.shape == (3, 4)
-    assert len(found.markers["IPR"]) == len(found.marked_winding) == 300
+    assert len(found.markers["inverse participation ratio"]) == len(found.marked_winding) == 300
     assert (found.diagram is not None) == ("disorder_v" in options)
     if "j3" in options:
         assert found.ratio is None

@@ -9,7 +9,7 @@ from sshml import analysis
 from sshml.chain import hamiltonian
 from sshml.classifier import MLP, TrainingSpec, fit, save_run
 from sshml.compression import MPOShape
-from sshml.dataset import DatasetSpec, generate, open_dataset, sign_leakage, split_distance
+from sshml.dataset import DatasetSpec, generate, one_number_baselines, open_dataset, sign_leakage, split_distance
 
 VIEWS = {
     "random": ("random", "states"),
@@ -73,8 +73,9 @@ def signs(where, random, fixed):
 
 def baselines(where, random):
     """Measure one-number classifiers on the same chains."""
-    found = analysis.baselines(open_dataset(random.folder / FILE))
-    return {"baselines": [{"observable": name, "accuracy": accuracy} for name, accuracy in found.items()]}
+    found = one_number_baselines(open_dataset(random.folder / FILE))
+    rows = ({"observable": name, "accuracy": mean, "error": error} for name, (mean, error) in found.items())
+    return {"baselines": list(rows)}
 
 
 def _trained(where, chains, training, hidden, activation, seeds, record=None):
