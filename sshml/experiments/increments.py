@@ -1,0 +1,347 @@
+"""What training adds to the weights of image networks, and whether cutting them removes noise.
+
+FC2 (784-256-10) and 784-500-500-500-500-10 on MNIST and Fashion-MNIST, with true labels and with a share of the
+training labels replaced by random classes (a tenth of them right again by chance). Adam at a constant rate; of each
+network the epoch of the best accuracy on held-out images with true labels, and the last epoch, which has learned the
+noise.
+
+Entropies: at every cut of the MPO of a layer, those of the weight W, of what training added, W - W_0, and of matrices
+with the singular values of the latter and Haar vectors. And at the cuts of the flat order, rows then columns: Chen et
+al. (arXiv 2601.06788) find for low-rank updates of language models a volume law with a central suppression, as the
+middle cut, between rows and columns, holds no more than the logarithm of the rank; here training is full.
+
+Noise: layer by layer the rank of the best accuracy on held-out images (the smallest of equals), its accuracy quoted
+on test images; and all hidden layers at once with singular values shrunk (`sshml.analysis.shrunk`) or cut at the
+same edge. Staats, Thamm and Rosenow (arXiv 2206.03927) find that filtering, small values removed and large ones
+lowered, helps networks that were trained on noisy labels; their filter and networks are not these.
+
+Blocks: layer 1 of FC2 cut by rows of pixels and as a whole, at equal shares of its bytes, on data.
+
+Written before the run, by two standard errors over networks: what training added has less entropy than its spectrum
+with Haar vectors, at every cut of FC2 on true labels; the chosen rank of the first layer and the shrunk values add
+accuracy to the last epoch where labels are noisy.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+
+from sshml.analysis import cut_entropies, gaussian_cuts, outliers, rank_sweep, rotated_cuts, shrunk
+from sshml.arguments import as_array
+from sshml.classifier import MLP, TrainingSpec, fit, load_run, resident, save_run
+from sshml.compression import MPOShape, compress, linear_layers, n_bytes
+from sshml.dataset import images
+from sshml.errors import SSHMLError
+from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule
+from sshml.experiments.claims import standard_error
+from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, accuracy_of
+from sshml.plotting import COLORS, new_figure, plot_points
+
+WIDTHS = {"FC2": (784, 256, 10), "784-500x4": (784, 500, 500, 500, 500, 10)}
+WIDE = MPOShape((4, 5, 5, 5), (4, 7, 7, 4))
+SQUARE = MPOShape((4, 5, 5, 5), (4, 5, 5, 5))
+SHAPES = {"FC2": {"1": FC2_SHAPE}, "784-500x4": {"1": WIDE, "3": SQUARE, "5": SQUARE, "7": SQUARE}}
+"""MPO of the hidden layers, by the layer's name in the network."""
+FACTORS = {256: (2,) * 8, 784: (2, 2, 2, 2, 7, 7), 500: (2, 2, 5, 5, 5)}
+ROWS = 28
+"""Blocks of neighbouring inputs: the rows of an image."""
+WRITTEN = "written before the run"
+LESS = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
+
+
+def flat_shape(outputs, inputs):
+    """Return the shape whose sites hold factors of the rows, the finest ones last, then of the columns.
+
+    >>> flat_shape(256, 784).site_dims
+    (2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 7, 7)
+    """
+    rows, columns = FACTORS[outputs][::-1], FACTORS[inputs]
+    return MPOShape((*rows, *(1 for _ in columns)), (*(1 for _ in rows), *columns))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Training):
+    """Size of the run; `noise` are shares of the training labels replaced."""
+
+    seeds: int = 2
+    epochs: int = 6
+    learning_rate: float = 1e-3
+    data: tuple = ("mnist",)
+    networks: tuple = ("FC2",)
+    noise: tuple = (0.0, 0.4)
+    shares: tuple = (0.05, 0.2)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, given, known in (("data", self.data, TITLES), ("networks", self.networks, WIDTHS)):
+            if unknown := set(given) - set(known):
+                raise SSHMLError(f"{name} {sorted(unknown)} are unknown here; choose among {', '.join(known)}.")
+        if not all(0 <= share < 1 for share in (*self.noise, *self.shares)):
+            raise SSHMLError(f"noise {self.noise} and shares {self.shares} are shares; expected 0 to below 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Noisy:
+    """A split with other labels."""
+
+    split: object
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+    def inputs(self, view=None):
+        """Return those of the split."""
+        return self.split.inputs(view)
+
+
+def noisy(split, share, seed=0):
+    """Return a split with a share of its labels drawn anew, evenly from all classes."""
+    rng, labels = np.random.default_rng(seed), as_array(split.labels, "the labels", kinds="iu").copy()
+    drawn = rng.permutation(len(labels))[: round(share * len(labels))]
+    labels[drawn] = rng.integers(0, labels.max() + 1, len(drawn))
+    return Noisy(split, labels)
+
+
+def networks(where, data, name, noise, training, seeds, valid):
+    """Train networks; those of the best and of the last epoch stay in the folder of the job."""
+    split, spec, last = images(data, where.root, valid), TrainingSpec(**training), {}
+
+    def on_epoch(epoch, stacked):
+        if epoch == spec.epochs:
+            last.update({key: tensor.detach().cpu().clone() for key, tensor in stacked.state_dict().items()})
+
+    factory = functools.partial(MLP, WIDTHS[name])
+    train = noisy(split.train, noise) if noise else split.train
+    run = fit(factory, train, split.valid, spec, seeds, where.device, where.progress, on_epoch)
+    save_run(run, where.folder / "best.h5", force=True)
+    save_run(dataclasses.replace(run, weights=last), where.folder / "last.h5", force=True)
+    return {}
+
+
+def measure(where, data, name, noise, trained, valid):
+    """Measure entropies and what cuts and shrinkage do to the accuracy, for the best and the last epoch."""
+    split = images(data, where.root, valid)
+    head, found = {"data": data, "network": name, "noise": noise}, {"entropies": [], "denoised": []}
+    for number, epoch in enumerate(("best", "last")):
+        run = load_run(trained.folder / f"{epoch}.h5")
+        own = head | {"epoch": epoch}
+        found["entropies"] += _entropies(own, run, SHAPES[name])
+        found["denoised"] += _denoised(own, run, split, list(SHAPES[name]), where.device)
+        where.progress(number + 1, 2)
+    return found
+
+
+def _entropies(head, run, shapes):
+    for layer, shape in shapes.items():
+        after, before = run.weights[f"{layer}.weight"], run.initial[f"{layer}.weight"]
+        for order, sites in (("mpo", shape), ("flat", flat_shape(*after.shape[1:]))):
+            for seed, weight, change in zip(run.seeds, after, after - before, strict=True):
+                entropies = {"weight": cut_entropies(weight, sites), "change": cut_entropies(change, sites)}
+                if order == "mpo":
+                    entropies["Haar"] = rotated_cuts(change, sites, draws=3, seed=int(seed)).mean(0)
+                for of, values in entropies.items():
+                    for cut, entropy in enumerate(values, 1):
+                        row = {"layer": layer, "order": order, "of": of, "cut": cut, "seed": seed}
+                        yield head | row | {"entropy": f"{entropy:.5g}"}
+
+
+def _denoised(head, run, split, layers, device):
+    """Yield the gain in test accuracy by the rank chosen for each layer, and by shrinking and cutting all of them."""
+    full = run.accuracy(split.test, device)
+    for number, layer in enumerate(layers):
+        of_valid, of_test = (rank_sweep(run, part, number, device=device) for part in (split.valid, split.test))
+        count = outliers(run.weights[f"{layer}.weight"])
+        for seed, chosen in enumerate(of_valid.accuracy.argmax(1)):  # the first of equals
+            row = {"layer": layer, "way": "rank", "seed": seed, "accuracy": f"{full[seed]:.5g}"}
+            size = {"size": of_valid.sizes[chosen], "outliers": count[seed]}
+            yield head | row | size | {"gain": f"{of_test.accuracy[seed, chosen] - full[seed]:.5g}"}
+    for way in ("shrunk", "cut"):
+        weights = {name: tensor.clone() for name, tensor in run.weights.items()}
+        for layer in layers:
+            old = weights[f"{layer}.weight"]
+            new = torch.from_numpy(shrunk(old) if way == "shrunk" else _cut(old)).float()
+            weights[f"{layer}.weight"] = new
+        after = dataclasses.replace(run, weights=weights).accuracy(split.test, device)
+        for seed, gain in enumerate(after - full):
+            row = {"layer": "all hidden", "way": way, "seed": seed, "accuracy": f"{full[seed]:.5g}"}
+            yield head | row | {"size": "", "outliers": "", "gain": f"{gain:.5g}"}
+
+
+def _cut(weights):
+    """Return weights (member, out, in) without the singular values below the edge of their noise."""
+    found = []
+    for weight, kept in zip(weights.double().numpy(), outliers(weights), strict=True):
+        left, values, right = np.linalg.svd(weight, full_matrices=False)
+        found.append((left[:, :kept] * values[:kept]) @ right[:kept])
+    return np.stack(found)
+
+
+def blocks(where, data, trained, shares, valid):
+    """Cut layer 1 of FC2 on training images by rows of pixels and as a whole, at shares of the bytes of the layer."""
+    split, run = images(data, where.root, valid), load_run(trained.folder / "best.h5")
+    seen, test = resident(split.train), resident(split.test)
+    full, rows = run.accuracy(split.test, where.device), []
+    for seed, model in enumerate(run.models()):
+        layer = next(iter(linear_layers(model)))
+        for share in shares:
+            budget = n_bytes(model) - int((1 - share) * n_bytes(model.get_submodule(layer)))
+            for way in ("svd", "blocks"):
+                own = {"blocks": {layer: ROWS}} if way == "blocks" else {}
+                small = compress(model, n_bytes=budget, data=seen, methods=way, layers=(layer,), **own)
+                lost = full[seed] - accuracy_of(small, test)
+                rows.append({"data": data, "share": share, "way": way, "seed": seed, "lost": f"{lost:.5g}"})
+        where.progress(seed + 1, len(run))
+    return {"blocks": rows}
+
+
+def jobs(settings):
+    """Yield the measurements of every network, data set and noise, and the cuts by rows of pixels."""
+    for data in settings.data:
+        for name in settings.networks:
+            for noise in settings.noise:
+                own = {"data": data, "name": name, "noise": noise}
+                size = sum(a * b for a, b in zip(WIDTHS[name], WIDTHS[name][1:], strict=False))
+                work = 1e-6 * size * settings.work()
+                trained = Job(networks, own | settings.training(), work)
+                yield Job(measure, own | {"trained": trained, "valid": settings.valid}, 1e-6 * size * settings.seeds)
+                if name == "FC2" and not noise:
+                    given = {"data": data, "trained": trained, "shares": settings.shares, "valid": settings.valid}
+                    yield Job(blocks, given, settings.seeds * len(settings.shares))
+
+
+def _entropy(tables, of, layer, cut, order="mpo", **where):
+    return tables.columns("entropies", of=of, layer=layer, cut=cut, order=order, epoch="best", **where)["entropy"]
+
+
+def _gain(tables, way, layer, epoch, **where):
+    return tables.columns("denoised", way=way, layer=layer, epoch=epoch, **where)["gain"]
+
+
+def claims(tables, settings):
+    """Yield the entropies of what training added, and the accuracy that cuts add or take."""
+    for data in settings.data:
+        for name in settings.networks:
+            for noise in settings.noise:
+                own = {"data": data, "network": name, "noise": noise}
+                words = f"{name}, {TITLES[data]}" + (f", {noise:.0%} of labels random" if noise else "")
+                yield from _claims_of_entropies(tables, own, words)
+                yield from _claims_of_noise(tables, own, words)
+        for share in settings.shares if "FC2" in settings.networks and 0 in settings.noise else ():
+            where = {"data": data, "share": share}
+            for way, label in (("svd", "SVD"), ("blocks", f"SVD of {ROWS} rows of pixels")):
+                values = functools.partial(_lost, tables, way, where)
+                words = f"accuracy lost, layer 1 of FC2 at {share:.0%} of its bytes, {label}, {TITLES[data]}"
+                yield Claim("F3", words, values)
+
+
+def _lost(tables, way, where):
+    return tables.columns("blocks", way=way, **where)["lost"]
+
+
+def _claims_of_entropies(tables, own, words):
+    noise, name = own["noise"], own["network"]
+    for layer, shape in SHAPES[name].items():
+        mean, _ = gaussian_cuts(shape)
+        for cut in range(1, shape.sites):
+            of = functools.partial(_entropy, tables, layer=layer, cut=cut, **own)
+            place = f"layer {layer}, cut {cut} (Gaussian {mean[cut - 1]:.2f} nats), {words}"
+            yield Claim("F5", f"entropy of what training added, {place}", functools.partial(of, "change"))
+            decided = (WRITTEN, "< 0", LESS) if name == "FC2" and not noise else ()
+            yield Claim(
+                "F5", f"the same less that of its spectrum with Haar vectors, layer {layer}, cut {cut}, {words}",
+                lambda of=of: of("change") - of("Haar"), *decided,
+            )  # fmt: skip
+        rows = len(flat_shape(shape.out_features, shape.in_features).site_dims) - len(FACTORS[shape.in_features])
+        flat = functools.partial(_entropy, tables, layer=layer, order="flat", **own)
+        for of, label in (("change", "what training added"), ("weight", "the weight")):
+            yield Claim(
+                "F5", f"entropy of {label} between rows and columns less the mean of both cuts beside, layer {layer},"
+                f" {words}",
+                lambda of=of, flat=flat, rows=rows: flat(of, cut=rows)
+                - (flat(of, cut=rows - 1) + flat(of, cut=rows + 1)) / 2,
+            )  # fmt: skip
+
+
+def _claims_of_noise(tables, own, words):
+    for epoch in ("best", "last"):
+        whose = f"{words}, {epoch} epoch"
+        yield Claim(
+            "F4", f"test accuracy, {whose}",
+            lambda epoch=epoch: tables.columns("denoised", way="shrunk", epoch=epoch, **own)["accuracy"],
+        )  # fmt: skip
+        decided = (WRITTEN, "> 0", POSITIVE) if own["noise"] and epoch == "last" else ()
+        for layer in SHAPES[own["network"]]:
+            of = functools.partial(_gain, tables, "rank", layer, epoch, **own)
+            yield Claim(
+                "F4", f"accuracy added by the rank chosen on validation, layer {layer}, {whose}", of,
+                *(decided if layer == "1" else ()),
+            )  # fmt: skip
+        for way, label in (("shrunk", "shrinking the singular values"), ("cut", "cutting them at the edge")):
+            of = functools.partial(_gain, tables, way, "all hidden", epoch, **own)
+            claimed = decided if way == "shrunk" else ()
+            yield Claim("F4", f"accuracy added by {label} of all hidden layers, {whose}", of, *claimed)
+
+
+def _entropies_drawn(tables, settings):
+    figure, axes = new_figure(1, len(settings.networks), width=3.5, height=3.2)
+    for ax, name in zip(axes[0], settings.networks, strict=True):
+        layer, shape = list(SHAPES[name].items())[-1]
+        own = {"data": settings.data[0], "network": name, "noise": min(settings.noise)}
+        cuts = np.arange(1, shape.sites)
+        for offset, (of, label) in zip(
+            (-0.12, 0, 0.12),
+            (("weight", "$W$"), ("change", "$W - W_0$"), ("Haar", "its spectrum, Haar vectors")), strict=True,
+        ):  # fmt: skip
+            groups = [_entropy(tables, of, layer, cut, **own) for cut in cuts]
+            color = COLORS[round(offset / 0.12) + 1]
+            plot_points(ax, cuts + offset, groups, fmt="o", color=color, markersize=4, label=label)
+        ax.plot(cuts, gaussian_cuts(shape)[0], "_", color="0.3", markersize=22, label="Gaussian")
+        ax.set_xticks(cuts)
+        ax.set_xlabel("cut between sites")
+        ax.set_ylabel("entropy (nats)")
+        ax.set_title(f"{name}, layer {layer}, {TITLES[own['data']]}", fontsize=9)
+        ax.set_ylim(top=ax.get_ylim()[1] + 0.8)
+    axes[0, 0].legend(fontsize=7, loc="upper right")
+    return figure
+
+
+def _gains_drawn(tables, settings):
+    figure, axes = new_figure(1, len(settings.noise), width=3.5, height=3.4, sharey=True)
+    names = {
+        ("rank", "1"): "rank of\nlayer 1",
+        ("cut", "all hidden"): "cut at\nthe edge",
+        ("shrunk", "all hidden"): "shrunk",
+    }
+    for ax, noise in zip(axes[0], settings.noise, strict=True):
+        number = 0
+        for data in settings.data:
+            for name in settings.networks:
+                for epoch in ("best", "last"):
+                    own = {"data": data, "network": name, "noise": noise}
+                    groups = [100 * _gain(tables, *way, epoch, **own) for way in names]
+                    total = 2 * len(settings.data) * len(settings.networks)
+                    place = np.arange(len(names)) + 0.7 * ((number + 0.5) / total - 0.5)
+                    plot_points(
+                        ax, place, groups, fmt="os"[epoch == "last"], color=COLORS[number // 2 % len(COLORS)],
+                        markersize=4, markerfacecolor="none" if epoch == "last" else None,
+                        label=f"{name}, {TITLES[data]}, {epoch} epoch",
+                    )  # fmt: skip
+                    number += 1
+        ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+        ax.set_xticks(range(len(names)), names.values())
+        ax.set_title("true labels" if not noise else f"{noise:.0%} of labels random", fontsize=9)
+    axes[0, 0].set_ylabel("test accuracy added (percentage points)")
+    axes[0, 0].set_yscale("symlog", linthresh=0.1)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, loc="outside lower center", ncols=2)
+    return figure
+
+
+FULL = {
+    "seeds": 5, "epochs": 20, "data": ("mnist", "fashion-mnist"), "networks": tuple(WIDTHS),
+    "shares": (0.03, 0.05, 0.1, 0.2, 0.3),
+}  # fmt: skip
+experiment = Experiment(Settings, jobs, claims, {"entropies": _entropies_drawn, "gains": _gains_drawn}, full=FULL)
