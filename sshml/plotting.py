@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 
 from sshml.arguments import as_array, having, real
 from sshml.errors import SSHMLError
-from sshml.statistics import band, mean_std
+from sshml.statistics import band, mean_std, with_test_error
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, distinct for colour-blind readers."""
@@ -30,12 +30,23 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
     return ax
 
 
-def plot_points(ax, x, groups, **style):
-    """Draw mean and one standard deviation of each group of seeds at its x; nothing where there are none."""
+def plot_points(ax, x, groups, tested=0, **style):
+    """Draw mean and one standard deviation of each group of seeds at its x; nothing where there are none.
+
+    `tested`, here and below: samples of the test set that all seeds share, whose error is in the bars of accuracies.
+    """
     if not len(groups):
         return ax
-    means, stds, _ = zip(*map(mean_std, groups), strict=True)
-    ax.errorbar(x, means, np.nan_to_num(stds), capsize=2, **style)
+    means, stds, _ = np.array([mean_std(group) for group in groups]).T
+    ax.errorbar(x, means, with_test_error(means, np.nan_to_num(stds), tested), capsize=2, **style)
+    return ax
+
+
+def plot_level(ax, values, label, tested=0):
+    """Draw the mean of seeds as a dashed line across, with a band of one standard deviation on either side."""
+    mean, error = band(values, tested)
+    ax.axhline(mean, color="0.3", linewidth=1, linestyle="--", label=label)
+    ax.axhspan(mean - error, mean + error, color="0.3", alpha=0.15, linewidth=0)
     return ax
 
 
@@ -103,7 +114,7 @@ def plot_score(ax, ratio, score, winding):
     return ax
 
 
-def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
+def plot_groups(ax, names, values, color=None, offset=0.0, label=None, tested=0):
     """Draw one dot per member (jittered) and mean ± std for each named group, at x = 0, 1, ... + offset."""
     color = color or COLORS[0]
     for x, group in enumerate(values):
@@ -116,7 +127,7 @@ def plot_groups(ax, names, values, color=None, offset=0.0, label=None):
         mean, std, _ = mean_std(group)
         style = {"fmt": "o", "color": color, "capsize": 3, "markersize": 5, "label": label}
         label = None  # once in the legend
-        ax.errorbar(x + offset, mean, np.nan_to_num(std), **style)
+        ax.errorbar(x + offset, mean, with_test_error(mean, np.nan_to_num(std), tested), **style)
     ax.set_xticks(range(len(names)), names)
     return ax
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from sshml.arguments import as_array
+from sshml.arguments import as_array, shown
 from sshml.errors import SSHMLError
 
 
@@ -56,9 +56,31 @@ def written(mean, std, found, wanted=None):
     return f"{mean:.4g}{error} ({found})" if wanted in (None, found) else f"{mean:.4g}{error} ({found} of {wanted})"
 
 
-def band(values):
-    """Return (mean, standard deviation) over the first axis, the seeds; a standard deviation of 0 for a single one."""
+def with_test_error(mean, error, tested):
+    """Return an error with that of a test set which all seeds share added: (error^2 + p (1 - p)/n)^(1/2), p the mean.
+
+    Args:
+        mean: accuracies, any shape.
+        error: errors of theirs, as a standard deviation over seeds, of that shape.
+        tested: n, samples in the test set, one number or one for each; 0 where the values are no accuracies on one.
+
+    >>> round(float(with_test_error(0.9, 0.004, 10000)), 4)
+    0.005
+    """
+    tested, mean = as_array(tested, "tested", kinds="iu"), np.clip(as_array(mean, "mean", dtype=float), 0, 1)
+    if (tested < 0).any():
+        raise SSHMLError(f"tested is {shown(tested)}; expected numbers of samples.")
+    shared = np.where(tested > 0, mean * (1 - mean) / np.maximum(tested, 1), 0)
+    return np.sqrt(as_array(error, "error", dtype=float) ** 2 + shared)
+
+
+def band(values, tested=0):
+    """Return (mean, standard deviation) over the first axis, the seeds; a standard deviation of 0 for a single one.
+
+    Of accuracies on one test set of so many samples, `tested`, the deviation is `with_test_error`.
+    """
     values = as_array(values, "values", kinds="biuf", dtype=float)
     if values.ndim == 0 or not len(values):
         raise SSHMLError(f"values have shape {values.shape}; expected (seed, ...).")
-    return values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
+    mean, std = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
+    return mean, with_test_error(mean, std, tested)

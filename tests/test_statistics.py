@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sshml.statistics import band, mean_std, spread
+from sshml.errors import SSHMLError
+from sshml.statistics import band, mean_std, spread, with_test_error
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,19 @@ def test_mean_and_standard_deviation_by_numpy(rng):
     assert (mean, std, count) == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)), 9)
     assert np.isnan(mean_std([])[0])
     assert np.isnan(mean_std([1.0])[1])
+
+
+def test_the_error_of_a_shared_test_set(rng):
+    """Networks of accuracies p_i, tested on one set of n: the spread of their mean over sets is that of the set."""
+    n, p = 400, 0.8
+    right = rng.random((3000, n)) < p  # the same samples are right for all seeds
+    means = right.mean(1)
+    assert with_test_error(p, 0.0, n) == pytest.approx(means.std(), rel=0.05)
+    np.testing.assert_allclose(with_test_error([0.5, 0.5], [0.03, 0.03], [0, 100]), [0.03, (0.03**2 + 0.0025) ** 0.5])
+    mean, std = band([[0.5], [0.5]], tested=100)
+    assert (mean, std) == (0.5, 0.05)
+    with pytest.raises(SSHMLError, match="tested"):
+        with_test_error(0.5, 0.1, -1)
 
 
 def test_a_band_over_seeds(rng):

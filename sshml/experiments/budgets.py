@@ -19,9 +19,9 @@ from sshml.compression import Choice, Plan, compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import Training, accuracy_of, ranks_of, train
+from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, train
 from sshml.experiments.poster.measurements import FILE, chains
-from sshml.plotting import COLORS, new_figure, plot_points
+from sshml.plotting import COLORS, new_figure, plot_level, plot_points
 
 DLRT = (784, 500, 500, 500, 500, 10)
 PUBLISHED = {0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
@@ -225,10 +225,12 @@ def claims(tables, settings):
             yield Claim(
                 "DLRT", f"test accuracy of {NETWORKS['dlrt']} at {share:.1%} of the bytes, cut without retraining",
                 functools.partial(_of, tables, "dlrt", "joint", share), "Schotthoefer et al. 2022", f"{published}",
-                at_least(published),
+                at_least(published), tested=TESTED,
             )  # fmt: skip
     for name in settings.networks:
-        yield Claim("dense", f"test accuracy of dense {NETWORKS[name]}", functools.partial(_dense, tables, name))
+        yield Claim(
+            "dense", f"test accuracy of dense {NETWORKS[name]}", functools.partial(_dense, tables, name), tested=TESTED
+        )
         for share in settings.shares:
             for rule in [rule for rule in RULES if rule not in ("joint", "vbmf")]:
                 yield Claim(
@@ -239,7 +241,7 @@ def claims(tables, settings):
             for column in ("cut", "tuned", "distilled"):
                 yield Claim(
                     "tuned", f"test accuracy of {NETWORKS[name]} at {share:.1%} of the bytes, {column}",
-                    functools.partial(_tuned, tables, name, share, column),
+                    functools.partial(_tuned, tables, name, share, column), tested=TESTED,
                 )  # fmt: skip
 
 
@@ -276,9 +278,8 @@ def _figure(name, tables, settings):
         used = [table["used"][mine & (table["share"] == share)].mean() for share in shares]
         groups = [table["accuracy"][mine & (table["share"] == share)] for share in shares]
         style = f"{marker}" if rule == "vbmf" else f"{marker}-"
-        plot_points(ax, used, groups, fmt=style, color=color, label=label, markersize=4)
-    whole = table["dense"][table["rule"] == "joint"]
-    ax.axhline(whole.mean(), color="0.3", linewidth=1, linestyle="--", label="dense")
+        plot_points(ax, used, groups, TESTED, fmt=style, color=color, label=label, markersize=4)
+    plot_level(ax, _dense(tables, name), "dense", TESTED)
     if name == "dlrt":
         ax.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label="trained low-rank, Schotthoefer et al. 2022")
     ax.set_xscale("log")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from sshml.arguments import as_array, real
-from sshml.statistics import mean_std, written
+from sshml.statistics import mean_std, with_test_error, written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Claim:
         published: the published value or order, as a text.
         rule: the `Rule` that decides; None where no source said anything to decide.
         unlike: why the measurement cannot decide, in words, as "10 epochs of 500"; "" where it can.
+        tested: samples of the test set on which all values are accuracies; its error is part of the standard error.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Claim:
     published: str = ""
     rule: Rule | None = None
     unlike: str = ""
+    tested: int = 0
 
     def row(self):
         """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
@@ -93,7 +95,7 @@ class Claim:
             "published": self.published,
             "mean": f"{mean:.6g}" if found else "",
             "std": f"{std:.3g}" if found > 1 else "",
-            "error": f"{std / found**0.5:.2g}" if found > 1 else "",
+            "error": f"{with_test_error(mean, std / found**0.5, self.tested):.2g}" if found > 1 else "",
             "seeds": found,
             "of": len(values),
             "criterion": self.rule.words if self.rule else "",

@@ -22,7 +22,7 @@ from sshml.dataset import ImageDataset, ImageSplit, images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule, near
 from sshml.experiments.claims import standard_error
-from sshml.experiments.image_nets import accuracy_rows, train
+from sshml.experiments.image_nets import TESTED, accuracy_rows, train
 from sshml.plotting import COLORS, new_figure, plot_groups
 
 SQUARE = MPOShape((2, 8, 8, 8, 2), (2, 8, 8, 8, 2))
@@ -210,7 +210,7 @@ def claims(tables, settings):
             said = (SOURCE, f"{published}", near(published, 0.005), settings.unlike) if published else ()
             yield Claim(
                 network.claim, f"test accuracy of {network.title}, {label}, {title}",
-                functools.partial(_test, tables, name, form), *said,
+                functools.partial(_test, tables, name, form), *said, tested=TESTED,
             )  # fmt: skip
         yield Claim(
             network.claim, f"test accuracy, MPO less dense, {network.title}, {title}",
@@ -225,7 +225,7 @@ def _draw(tables, settings):
     figure, axes = new_figure(width=1.6 + 1.3 * len(settings.trained), height=3.1)
     ax, names = axes[0, 0], settings.trained
     for (form, label), color, offset in zip(FORMS.items(), COLORS, (-0.1, 0.1), strict=False):
-        plot_groups(ax, range(len(names)), [_test(tables, name, form) for name in names], color, offset, label)
+        plot_groups(ax, range(len(names)), [_test(tables, name, form) for name in names], color, offset, label, TESTED)
     ax.set_xticks(range(len(names)), [NETWORKS[name].title for name in names])
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(f"test accuracy, {TITLES[settings.data]},\n{settings.epochs} epochs")

@@ -29,6 +29,7 @@ from sshml.experiments.image_nets import (
     ENTROPIES,
     FC2_SHAPE,
     LONG,
+    TESTED,
     TITLES,
     Averaged,
     fc2_network,
@@ -209,7 +210,9 @@ def claims(tables, settings):
             "H4", f"entropy of the trained 1024 x 1024 layer at cut 2, {family} (Gaussian: {gaussian[1]:.3f} nats)",
             lambda found=found: found()["entropy"],
         )  # fmt: skip
-        yield Claim("H4", f"accuracy of the 32 x 32 network, {family}", lambda found=found: found()["test"])
+        yield Claim(
+            "H4", f"accuracy of the 32 x 32 network, {family}", lambda found=found: found()["test"], tested=TESTED
+        )
 
 
 def _entropy(tables, data, cut, bond, when="trained"):
@@ -283,7 +286,8 @@ def _orders(tables, settings):
     for ax, (kind, quantity, label) in zip(axes[0], panels, strict=True):
         for (name, title), color, offset in zip(TITLES.items(), COLORS, (-0.12, 0.12), strict=False):
             groups = [_ordered(tables, settings, name, kind, order)[quantity] for order in ORDERS[kind]]
-            plot_groups(ax, ORDERS[kind], groups, color, offset, title)
+            tested = TESTED if quantity == "test" else 0
+            plot_groups(ax, ORDERS[kind], groups, color, offset, title, tested)
         bond = settings.order_bond if kind == "truncated" else settings.trained_bond
         ax.set_ylabel(label)
         if quantity == "test":

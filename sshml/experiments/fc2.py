@@ -24,6 +24,7 @@ from sshml.experiments.image_nets import (
     FC2_DENSE,
     FC2_SHAPE,
     LONG,
+    TESTED,
     TITLES,
     Averaged,
     accuracy_of,
@@ -34,7 +35,7 @@ from sshml.experiments.image_nets import (
     too_short,
     trained,
 )
-from sshml.plotting import COLORS, new_figure, plot_points
+from sshml.plotting import COLORS, new_figure, plot_level, plot_points
 
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 """MNIST accuracy by bond dimension, Gao et al. 2020, table I; dense .9835 +- .002."""
@@ -186,7 +187,7 @@ def _nearest_mpo(bonds, share):
 def _near(statement, values, published, allowed=0.002, unlike=""):
     """Return a claim on an accuracy, near what was published, if anything was."""
     said = ("Gao et al. 2020", f"{published:.4f}", near(published, allowed), unlike) if published else ()
-    return Claim("G1", f"test accuracy of {statement}", values, *said)
+    return Claim("G1", f"test accuracy of {statement}", values, *said, tested=TESTED)
 
 
 def _curve(tables, data, family, bond=0):
@@ -246,10 +247,8 @@ def _curve_figure(tables, settings):
             mine = table["family"] == family
             shares = np.unique(table["share"][mine])
             groups = [table["test"][mine & (table["share"] == share)] for share in shares]
-            plot_points(ax, shares, groups, fmt=f"{marker}-", color=color, label=label)
-        dense = table["test"][table["family"] == "dense"]
-        ax.axhline(dense.mean(), color="0.3", linewidth=1, label="dense")
-        ax.axhspan(dense.mean() - dense.std(ddof=1), dense.mean() + dense.std(ddof=1), color="0.3", alpha=0.15)
+            plot_points(ax, shares, groups, TESTED, fmt=f"{marker}-", color=color, label=label)
+        plot_level(ax, table["test"][table["family"] == "dense"], "dense", TESTED)
         if name == "mnist":
             shares = [fc2_share(FC2_SHAPE, bond) for bond in PUBLISHED]
             ax.plot(shares, list(PUBLISHED.values()), "x", color="k", label="MPO, Gao et al. 2020")

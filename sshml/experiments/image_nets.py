@@ -36,6 +36,8 @@ BLOCKS = orders.blocked((2, 7, 1, 2), (2, 1, 7, 2))
 ENTROPIES = "entropies.json"
 """Entropies of layer 1 of dense networks through the training, in the folder of the job."""
 TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+TESTED = 10000
+"""Images in the test sets of MNIST, Fashion-MNIST and CIFAR-10."""
 FC2_DENSE = 784 * 256 + 256 * 10
 """Weights of dense FC2, biases aside."""
 

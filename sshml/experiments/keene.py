@@ -23,8 +23,8 @@ from sshml.classifier import MLP, RECIPES, TrainingSpec, fit, load_run, resident
 from sshml.compression import LowRank
 from sshml.dataset import images
 from sshml.experiments import Claim, Experiment, Job, near
-from sshml.experiments.image_nets import Training
-from sshml.plotting import COLORS, new_figure, plot_points
+from sshml.experiments.image_nets import TESTED, Training
+from sshml.plotting import COLORS, new_figure, plot_level, plot_points
 
 SMALL, LARGE = (784, 15, 15, 10), (784, 512, 512, 10)
 NAMES = {"small": SMALL, "large": LARGE}
@@ -233,7 +233,8 @@ def claims(tables, settings):
             rules = (near(accuracy, 0.01), near(loss, 0.03))
             for name, published, rule in zip(("accuracy", "loss"), (accuracy, loss), rules, strict=True):
                 values = functools.partial(_column, one, name)
-                yield Claim("K1", f"test {name} {what}", values, "Keene 2022", f"{published}", rule)
+                tested = TESTED if name == "accuracy" else 0
+                yield Claim("K1", f"test {name} {what}", values, "Keene 2022", f"{published}", rule, tested=tested)
             if not text:
                 break
             less = functools.partial(_lost, tables, method, rank, every)
@@ -298,10 +299,9 @@ def _draw_ranks(tables, settings):
         for every, color, marker in (("epoch", COLORS[0], "o"), ("batch", COLORS[1], "s")):
             groups = [_trained(tables, "svd", rank, every)[name] for rank in settings.ranks]
             label = f"projected after each {every}"
-            plot_points(ax, settings.ranks, groups, fmt=f"{marker}-", color=color, label=label, markersize=4)
-        stock = _trained(tables, "stock", 0, "")[name]
-        ax.axhline(stock.mean(), color="0.3", linewidth=1, linestyle="--", label="stock")
-        ax.axhspan(stock.mean() - stock.std(ddof=1), stock.mean() + stock.std(ddof=1), color="0.3", alpha=0.15)
+            style = {"fmt": f"{marker}-", "color": color, "label": label, "markersize": 4}
+            plot_points(ax, settings.ranks, groups, 0 if published else TESTED, **style)
+        plot_level(ax, _trained(tables, "stock", 0, "")[name], "stock", 0 if published else TESTED)
         ax.plot([10], [PUBLISHED["svd"][published]], "kx", label="truncated SVD, Keene 2022", zorder=5)
         ax.set_xticks(settings.ranks)
         ax.set_xlabel("rank of the hidden layers")

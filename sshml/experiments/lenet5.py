@@ -19,6 +19,7 @@ from sshml.dataset import images
 from sshml.experiments import Claim, Experiment, Job, Rule, near
 from sshml.experiments.claims import standard_error
 from sshml.experiments.image_nets import (
+    TESTED,
     Averaged,
     accuracy_of,
     accuracy_rows,
@@ -116,10 +117,10 @@ def claims(tables, settings):
     """Yield the accuracies of both families, their difference, and what truncation loses."""
     said = ("Gao et al. 2020", f"{PUBLISHED}", near(PUBLISHED, 0.001), too_short(settings, LONG))
     for name, label in LABELS.items():
-        yield Claim("G2", f"test accuracy of LeNet-5, {label}", functools.partial(_test, tables, name), *said)
+        yield Claim("G2", f"test accuracy of LeNet-5, {label}", functools.partial(_test, tables, name), *said, TESTED)
         yield Claim(
             "G2", f"test accuracy of LeNet-5, {label}, of the best test epoch, as the source has it",
-            lambda name=name: best_tests(tables.columns("accuracy", family=name)), *said,
+            lambda name=name: best_tests(tables.columns("accuracy", family=name)), *said, TESTED,
         )  # fmt: skip
     yield Claim(
         "G2", f"MPO less dense, with {share():.3f} of the weights of the linear layers",
@@ -152,7 +153,7 @@ def _draw(tables, settings):
     figure, axes = new_figure(width=3.6)
     ax = axes[0, 0]
     groups = [_test(tables, family) for family in LABELS]
-    plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST")
+    plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST", tested=TESTED)
     ax.axhline(PUBLISHED, color="k", linewidth=1, linestyle=":", label="both, Gao et al. 2020")
     ax.set_xticks(range(2), ["dense", f"MPO, $\\rho = {share():.3f}$"])
     ax.set_xlim(-0.5, 1.5)

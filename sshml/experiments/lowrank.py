@@ -18,8 +18,8 @@ from sshml.compression import Choice, FrobeniusDecay, LowRank, Plan, compress, n
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import Training, accuracy_of, ranks_of, too_short, train
-from sshml.plotting import COLORS, new_figure, plot_points
+from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, too_short, train
+from sshml.plotting import COLORS, new_figure, plot_level, plot_points
 
 PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
 """Share of the weights: accuracy of 784-500-500-500-500-10, Schotthoefer et al. 2022; dense .9843."""
@@ -245,7 +245,7 @@ def claims(tables, settings):
         yield Claim(
             "DLRT", f"test accuracy of dense {NETWORKS['dlrt']}", functools.partial(_of, tables, "dlrt", "dense", 1.0),
             "Schotthoefer et al. 2022", f"{DENSE_PUBLISHED}", at_least(DENSE_PUBLISHED - 0.002),
-            too_short(settings, FULL["epochs"]),
+            too_short(settings, FULL["epochs"]), TESTED,
         )  # fmt: skip
     for name in settings.networks:
         control = functools.partial(_gain, tables, name, ("tuned", 1.0), ("dense", 1.0))
@@ -257,7 +257,7 @@ def claims(tables, settings):
                     said = ("Schotthoefer et al. 2022", f"{PUBLISHED[share]}")  # of another way: nothing to decide
                 yield Claim(
                     "DLRT", f"test accuracy of {NETWORKS[name]} at {share:.1%} of the bytes, {label}",
-                    functools.partial(_of, tables, name, way, share), *said,
+                    functools.partial(_of, tables, name, way, share), *said, tested=TESTED,
                 )  # fmt: skip
             for way in ("projected", "factors", "settled", "cut"):
                 yield Claim(
@@ -283,10 +283,8 @@ def _draw(tables, settings):
             shares = [share for share in np.unique(table["share"]) if share < 1]
             used = [table["used"][table["share"] == share].mean() for share in shares]
             groups = [table["accuracy"][table["share"] == share] for share in shares]
-            plot_points(ax, used, groups, fmt=f"{marker}-", color=color, label=label, markersize=4)
-        whole = _of(tables, name, "dense", 1.0)
-        ax.axhline(whole.mean(), color="0.3", linewidth=1, linestyle="--", label="dense")
-        ax.axhspan(whole.mean() - whole.std(ddof=1), whole.mean() + whole.std(ddof=1), color="0.3", alpha=0.15)
+            plot_points(ax, used, groups, TESTED, fmt=f"{marker}-", color=color, label=label, markersize=4)
+        plot_level(ax, _of(tables, name, "dense", 1.0), "dense", TESTED)
         if name == "dlrt":
             label = "dynamical low rank, 250 epochs,\nSchotthoefer et al. 2022"
             ax.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label=label)

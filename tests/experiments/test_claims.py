@@ -101,3 +101,9 @@ def test_a_single_value_has_neither_deviation_nor_error():
     row = Claim("A", "b", [0.5]).row()
     assert (row["mean"], row["std"], row["error"], row["seeds"]) == ("0.5", "", "", 1)
     assert Claim("A", "b", [0.5, 0.7]).row()["std"] == "0.141"
+
+
+def test_the_error_of_a_shared_test_set_is_in_the_standard_error():
+    row = Claim("A", "accuracy", [0.8, 0.9, 0.85], tested=100).row()
+    assert float(row["error"]) == pytest.approx((0.05**2 / 3 + 0.85 * 0.15 / 100) ** 0.5, rel=0.05)
+    assert float(Claim("A", "accuracy", [0.8, 0.9, 0.85]).row()["error"]) == pytest.approx(0.05 / 3**0.5, rel=0.05)

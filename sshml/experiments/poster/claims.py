@@ -29,7 +29,7 @@ def poster_claims(tables, settings):
         if settings.hidden[0] > 8:
             yield Claim(
                 "P1", "accuracy with 8 singular values in layer 1 (random signs)", _of(at_rank, tables, "random", 8),
-                **said(at_least(KEEPS), ">= 0.95"),
+                **said(at_least(KEEPS), ">= 0.95"), tested=settings.test,
             )  # fmt: skip
     for name in others:
         yield Claim("P1", f"rank of layer 1 that keeps 95 % ({name})", _of(smallest_ranks, tables, name))
@@ -63,7 +63,7 @@ def poster_claims(tables, settings):
                 _of(mid_gap_shares, tables, name), **said(None, "selects the 'important' elements"),
             )  # fmt: skip
     for name in settings.views:
-        yield Claim("accuracy", f"test accuracy ({name})", _of(accuracies, tables, name))
+        yield Claim("accuracy", f"test accuracy ({name})", _of(accuracies, tables, name), tested=settings.test)
     for layer in range(1, len(settings.hidden) + 1) if "random" in settings.views else ():
         for when in ("initial", "trained"):
             yield Claim(

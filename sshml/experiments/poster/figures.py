@@ -39,7 +39,15 @@ def _fig1(tables, settings):
         for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights")):
             sizes, stored, accuracy = compression(tables, view, method)
             for ax, x in zip(axes[0], (sizes / sizes[-1], stored / 1024), strict=True):
-                plot_band(ax, x, *band(accuracy), f"{what}, {TITLES[view]}", color, linestyle=style, zorder=3 - row)
+                plot_band(
+                    ax,
+                    x,
+                    *band(accuracy, settings.test),
+                    f"{what}, {TITLES[view]}",
+                    color,
+                    linestyle=style,
+                    zorder=3 - row,
+                )
     set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed", most=99.7)
     axes[0, 1].set_xscale("log")
     dense = (2 * settings.cells) ** 2 * settings.hidden[0] * 4 / 1024
@@ -63,7 +71,7 @@ def _fig2(tables, settings):
     ranks = np.unique(tables.columns("fig2")["rank_1"])
     for rank, color in zip(ranks, COLORS, strict=False):
         _, sizes, accuracy = pivot(tables.columns("fig2", rank_1=f"{rank:g}"), "seed", "rank_2", "accuracy")
-        plot_band(ax, sizes / sizes[-1], *band(accuracy), f"{rank:g}", color)
+        plot_band(ax, sizes / sizes[-1], *band(accuracy, settings.test), f"{rank:g}", color)
     set_removed_axis(ax, "singular values of layer 2 removed", most=98.6)
     set_accuracy_axis(ax)
     ax.legend(title="rank left in\nlayer 1", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -106,7 +114,8 @@ def _fig4(tables, settings):
             "middle": np.sqrt(found["low"] * found["high"])[inside]
         }
         _, middle, accuracy = pivot(found, "seed", "middle", "accuracy")
-        plot_band(axes[0, 1], middle, *band(accuracy), title, color, marker=".", markersize=3)
+        chains = pivot(found, "seed", "middle", "chains")[2][0].astype(int)
+        plot_band(axes[0, 1], middle, *band(accuracy, chains), title, color, marker=".", markersize=3)
     axes[0, 1].axvline(1, color="0.5", linewidth=0.8, linestyle=":")
     axes[0, 1].set_xscale("log")
     axes[0, 1].set_xticks([0.5, 0.7, 1, 1.4, 2], ["0.5", "0.7", "1", "1.4", "2"])
@@ -155,9 +164,9 @@ def _fig5(tables, settings):
 def _mpo_and_svd(ax, tables, settings, dense):
     for view, color in zip(_pair(settings), COLORS, strict=False):
         _, stored, accuracy = compression(tables, view, "svd")
-        plot_band(ax, stored / 4, *band(accuracy), f"SVD, {TITLES[view]}", color, linestyle="--")
+        plot_band(ax, stored / 4, *band(accuracy, settings.test), f"SVD, {TITLES[view]}", color, linestyle="--")
         _, numbers, accuracy = pivot(tables.columns("fig5_accuracy", view=view), "seed", "numbers", "accuracy")
-        plot_band(ax, numbers, *band(accuracy), f"MPO, {TITLES[view]}", color, marker="o", markersize=3)
+        plot_band(ax, numbers, *band(accuracy, settings.test), f"MPO, {TITLES[view]}", color, marker="o", markersize=3)
     ax.axvline(dense, color="0.7", linewidth=0.8)
     ax.set_xscale("log")
     ax.set_xlabel("numbers stored for layer 1 (grey: dense)")

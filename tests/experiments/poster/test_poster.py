@@ -25,7 +25,7 @@ def test_every_claim_is_decided(small_poster):
 def test_claims_are_the_ones_in_the_file(small_poster):
     found = [{k: str(v) for k, v in row.items()} for row in small_poster.claims]
     assert read_csv(small_poster.folder / "claims.csv") == found
-    assert len(small_poster.tables.rows("baselines")) == 4
+    assert len(small_poster.tables.rows("baselines")) == 5
 
 
 def test_numbers_follow_from_the_saved_runs(small_poster):
