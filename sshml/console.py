@@ -34,19 +34,20 @@ def print_table(title, columns, rows, as_json=False):
 
 def print_json(rows):
     """Print plain data as JSON: numbers of numpy as numbers, dataclasses as objects, what is not finite as null."""
-    print(json.dumps(_plain(rows), indent=1, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(plain_data(rows), indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def _plain(value):
+def plain_data(value):
+    """Return data as JSON holds them: numbers of numpy as numbers, dataclasses as dictionaries, no NaN but None."""
     if dataclasses.is_dataclass(value):
-        return _plain(dataclasses.asdict(value))
+        return plain_data(dataclasses.asdict(value))
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_data(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_data(item) for item in value]
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list):
-        return _plain(value)
+        return plain_data(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

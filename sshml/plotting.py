@@ -14,10 +14,59 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 """Okabe and Ito's colours, distinct for colour-blind readers."""
 
 
-def new_figure(rows=1, columns=1, width=4.2, height=3.2, **options):
-    """Return (figure, axes array) of a grid of panels, `width` x `height` inches each, without pyplot."""
-    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+PAGE = 7.0
+"""Largest width of a figure, in inches: that of a page of a journal of two columns (17.8 cm)."""
+
+
+def new_figure(rows=1, columns=1, width=3.4, height=2.6, **options):
+    """Return (figure, axes array) of a grid of panels, `width` x `height` inches each, without pyplot.
+
+    Panels of a figure that would be wider than PAGE are narrower, and lower by a quarter at most; texts are legible at
+    that size. Several panels get letters.
+    """
+    narrower = min(1.0, PAGE / (columns * width))
+    size = columns * width * narrower, rows * height * max(narrower, 0.75)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for number, ax in enumerate(axes.flat):
+        ax.tick_params(labelsize=7)
+        for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+            text.set_fontsize(8)
+        if axes.size > 1:
+            ax.set_title(f"({chr(ord('a') + number)})", loc="left", fontsize=8)
+    return figure, axes
+
+
+def name_panel(ax, text):
+    """Write a title over a panel, behind its letter where it has one."""
+    letter = ax.get_title(loc="left").partition(" ")[0]
+    ax.set_title(f"{letter} {text}".strip(), loc="left", fontsize=8)
+    return ax
+
+
+def legend_below(figure, ax, columns=4, **options):
+    """Write the legend of one panel below all panels."""
+    figure.legend(*ax.get_legend_handles_labels(), fontsize=7, loc="outside lower center", ncols=columns, **options)
+
+
+def set_error_axis(ax, tested, threshold=0.05):
+    """Make y the share of wrong labels, logarithmic, down to one of `tested`, and mark a threshold by its value."""
+    ax.set_yscale("log")
+    ax.set_ylim(0.7 / tested, 0.7)
+    ax.set_ylabel("share of wrong labels")
+    ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
+    ax.annotate(f" {threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+    return ax
+
+
+def set_number_axis(ax, most, what):
+    """Make x a number of things from 1 to `most`, logarithmic, with powers of 2 at the ticks."""
+    ax.set_xscale("log", base=2)
+    ticks = 2 ** np.arange(int(np.log2(most)) + 1)
+    ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(what)
+    return ax
 
 
 def plot_band(ax, x, mean, std, label=None, color=None, **style):
@@ -30,15 +79,24 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
     return ax
 
 
+FEW = 10
+"""Seeds from which on a mean with its deviation stands for them."""
+
+
 def plot_points(ax, x, groups, tested=0, **style):
     """Draw mean and one standard deviation of each group of seeds at its x; nothing where there are none.
+
+    The seeds of a group of fewer than FEW are dots.
 
     `tested`, here and below: samples of the test set that all seeds share, whose error is in the bars of accuracies.
     """
     if not len(groups):
         return ax
-    means, stds, _ = np.array([mean_std(group) for group in groups]).T
-    ax.errorbar(x, means, with_test_error(means, np.nan_to_num(stds), tested), capsize=2, **style)
+    means, stds, counts = np.array([mean_std(group) for group in groups]).T
+    bars = ax.errorbar(x, means, with_test_error(means, np.nan_to_num(stds), tested), capsize=2, **style)
+    for at, group, count in zip(x, groups, counts, strict=True):
+        if 1 < count < FEW:
+            ax.plot(np.full(len(group), at), group, ".", color=bars[0].get_color(), markersize=2, alpha=0.6)
     return ax
 
 
@@ -82,8 +140,8 @@ def plot_vector(ax, vector, rows="level"):
     ax.set_xlabel("site")
     ax.set_ylabel(rows)
     colors = ax.figure.colorbar(image, cax=ax.inset_axes([1.04, 0, 0.06, 1]))
-    colors.ax.set_title("$v_1$", fontsize="small")
-    colors.ax.tick_params(labelsize="small")
+    colors.set_label("$v_1$", fontsize=7, labelpad=-2)
+    colors.ax.tick_params(labelsize=6)
     return ax
 
 
@@ -137,10 +195,12 @@ def plot_phases(ax, v, strength, share, line):
     image = ax.pcolormesh(v, strength, share, cmap="Blues", vmin=0, vmax=1, shading="nearest", rasterized=True)
     ax.contour(*line, levels=[0], colors=COLORS[1], linewidths=1.5)
     ax.plot([], [], color=COLORS[1], linewidth=1.5, label="infinite chain, exact")
-    ax.legend(loc="upper right", fontsize=8)
+    ax.legend(loc="upper right", fontsize=7)
     ax.set_xlabel("intracell hopping $v$ (units of $w$)")
     ax.set_ylabel("disorder strength $W_v$ (units of $w$)")
-    ax.figure.colorbar(image, ax=ax, label="share of topological chains")
+    colors = ax.figure.colorbar(image, ax=ax)
+    colors.set_label("share of topological chains", fontsize=8)
+    colors.ax.tick_params(labelsize=7)
     return ax
 
 
@@ -188,7 +248,7 @@ def _axis_name(name):
 
 
 def plot_cuts(ax, names, groups, mean, std, ceiling):
-    """Draw entropies at each cut: bars of measured groups, the random-matrix band, the ceilings.
+    """Draw entropies at each cut: points of measured groups, the random-matrix band, the ceilings.
 
     Args:
         ax: the axes.
@@ -198,12 +258,12 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
         std: its standard deviation at each cut.
         ceiling: largest possible entropy at each cut.
     """
-    place, width = np.arange(len(names)), 0.8 / max(len(groups), 1)
+    place, width, least = np.arange(len(names)), 0.8 / max(len(groups), 1), min(mean)
     for number, (label, values) in enumerate(groups.items()):
-        mean_of_group, spread = band(values)
-        x = place + (number - (len(groups) - 1) / 2) * width
-        style = {"color": COLORS[number % 6], "ecolor": "0.2", "capsize": 2, "label": label}
-        ax.bar(x, mean_of_group, 0.9 * width, yerr=spread, **style)
+        values = np.asarray(values, dtype=float)
+        x, least = place + (number - (len(groups) - 1) / 2) * width, min(least, values.min())
+        style = {"color": COLORS[number % 6], "fmt": "os^Dv"[number % 5], "markersize": 4, "label": label}
+        plot_points(ax, x, values.T, **style)
     for number in place:
         ends, label = [number - 0.45, number + 0.45], None if number else "Gaussian matrix"
         ax.fill_between(ends, mean[number] - 2 * std[number], mean[number] + 2 * std[number], color="0.3", alpha=0.3)
@@ -212,7 +272,7 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
     ax.set_xticks(place, names)
     ax.set_xlabel("cut (sites on the left)")
     ax.set_ylabel("entanglement entropy $S$ (nats)")
-    ax.set_ylim(0, 1.12 * max(ceiling) or 1)
+    ax.set_ylim(max(0, least - 0.15 * max(ceiling)), 1.1 * max(ceiling) or 1)
     return ax
 
 
@@ -247,7 +307,7 @@ def sweep_figure(sweep, threshold=0.95):
     kept = {"svd": "singular values kept", "mpo": "largest bond", "prune": "weights kept"}[sweep.method]
     ax.set_xlabel(f"{kept}, layer {sweep.number}")
     ax.set_ylabel("test accuracy")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(fontsize=7, loc="lower right")
     return figure
 
 
@@ -267,10 +327,12 @@ def selection_figure(selection, ratio, winding):
         )
     figure, axes = new_figure(1, 3, width=3.6, height=3)
     rows = "site" if selection.view == "projector" else "level"
-    plot_vector(axes[0, 0], selection.vectors[0, 0], rows).set_title("first network", fontsize=9)
-    plot_shares(axes[0, 1], selection.row_share[:, 0], rows).set_title("all networks", fontsize=9)
+    plot_vector(axes[0, 0], selection.vectors[0, 0], rows)
+    name_panel(axes[0, 0], "first network")
+    plot_shares(axes[0, 1], selection.row_share[:, 0], rows)
+    name_panel(axes[0, 1], "all networks")
     plot_score(axes[0, 2], ratio, selection.score[0], winding).legend(markerscale=4)
-    axes[0, 2].set_title("first network, test chains", fontsize=9)
+    name_panel(axes[0, 2], "first network, test chains")
     return figure
 
 
@@ -306,7 +368,7 @@ def front_figure(fronts, what="accuracy"):
     ax.set_xlabel("bytes of the whole model")
     ax.set_ylabel({"accuracy": "accuracy (dotted: dense)", "output_error": "relative error of the outputs"}[what])
     if None not in fronts:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=7)
     return figure
 
 
@@ -368,7 +430,7 @@ def learning_curves(run):
     axes[0, 0].set_ylabel("cross-entropy (nats)")
     axes[0, 1].set_ylabel("accuracy")
     for ax in axes[0]:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=7)
     return figure
 
 
@@ -476,7 +538,7 @@ def chains_figure(preview):
     _ratio_axis(ax, preview.ratio)
     ax.set_ylabel("energy (unit of the hoppings)")
     ax.set_ylim(*(np.array([-1, 1.4]) * 1.05 * np.abs(energies).max()))
-    ax.legend(fontsize=8, markerscale=2, loc="upper center", ncols=len(preview.windings))
+    ax.legend(fontsize=7, markerscale=2, loc="upper center", ncols=len(preview.windings))
     for color, chain, density, marker in zip(COLORS[2:], preview.chosen, preview.density, preview.marker, strict=False):
         where = f"chain {chain}" if preview.ratio is None else f"w/v = {place[chain]:.2g}"
         label = rf"{where}, $\nu = {winding[chain]}$, E = {energies[chain, levels // 2]:.2g}"

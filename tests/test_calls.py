@@ -125,7 +125,7 @@ KINDS = {
     " of_f of_g state",
     "measured": "values schmidt_values",
     "integers": "widths augment ranks bonds keeps groups",
-    "path": "path checkpoint root out data",
+    "path": "path checkpoint root out data folder",
     "module": "model module teacher small models",
     "weight": "weight",
     "layer": "layer",
@@ -202,7 +202,7 @@ LEFT_OUT = {
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results
-    "experiments": "Claim Experiment Job Outcome Plan Result Rule Where job_lines names",  # described by their owner
+    "experiments": "Claim Experiment Job Outcome Plan Result Rule Shown Where job_lines names",  # by their owner
 }
 """Names that have no row, by room."""
 
@@ -531,6 +531,7 @@ def made(data, run, folder):
         "compression.largest_weights": (compression.largest_weights, {"weight": layer, "keep": 2}),
         "compression.linear_layers": (compression.linear_layers, {"model": net}),
         "compression.load_model": (compression.load_model, {"path": folder / "model.h5", "factory": lambda: net}),
+        "compression.model_contents": (compression.model_contents, {"path": folder / "model.h5"}),
         "compression.n_bytes": (compression.n_bytes, {"model": net}),
         "compression.n_parameters": (compression.n_parameters, {"model": net}),
         "compression.plan": (
@@ -667,6 +668,7 @@ def made(data, run, folder):
             experiments.settings_of,
             {"experiment": experiments.load("fc2")[1], "full": False, "changes": {"seeds": 2}},
         ),
+        "experiments.results_of": (experiments.results_of, {"folder": folder / "none"}),
         "experiments.redraw": (experiments.redraw, {"name": "fc2", "out": folder / "none"}),
         "experiments.run": (
             experiments.run,
@@ -758,7 +760,12 @@ def test_bad_values_are_refused(start, dataset, run, folder, monkeypatch):
 def test_the_calls_are_right_as_they_stand(dataset, run, folder, monkeypatch):
     """So that it is the bad value that is refused."""
     monkeypatch.chdir(folder)
-    absent = {"dataset.images", "experiments.redraw", "experiments.run"}  # nothing is there to be read
+    absent = {
+        "dataset.images",
+        "experiments.redraw",
+        "experiments.results_of",
+        "experiments.run",
+    }  # nothing is there to be read
     for key, (function, arguments) in made(dataset, run, folder).items():
         if key in absent:
             with pytest.raises(SSHMLError, match=r"none|run\.h5"):

@@ -18,6 +18,7 @@ ALLOWED = {
     "lanes": set(),
     "statistics": {"arguments", "errors"},
     "console": set(),
+    "webpage": set(),
     "files": {"arguments", "errors"},
     "hdf5": {"arguments", "errors"},
     "tables": {"arguments", "errors", "files"},
@@ -30,7 +31,18 @@ ALLOWED = {
     "compression": {"arguments", "errors", "files", "hdf5", "lanes", "tables"},
     "analysis": {"chain", "dataset", "classifier", "compression", "lanes"} | FILES,
     "experiments": {"chain", "dataset", "classifier", "compression", "analysis", "plotting", "jobs", "lanes"} | FILES,
-    "cli": {"chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting", "console"} | FILES,
+    "cli": {
+        "chain",
+        "dataset",
+        "classifier",
+        "compression",
+        "analysis",
+        "experiments",
+        "plotting",
+        "console",
+        "webpage",
+    }
+    | FILES,
 }
 ROOMS = ("chain", "dataset", "classifier", "compression", "analysis", "experiments")
 FORBIDDEN = {

@@ -64,7 +64,7 @@ def test_vector_map_has_a_symmetric_scale(ax):
 def test_cuts_show_groups_band_and_ceiling(ax):
     groups = {"a": np.array([[1.0, 2.0], [3.0, 2.0]]), "b": np.array([[0.5, 0.5]])}
     plotting.plot_cuts(ax, ["1", "2"], groups, np.array([2.5, 2.6]), np.array([0.1, 0.1]), np.array([3.0, 4.0]))
-    assert [bar.get_height() for bar in ax.patches] == [2.0, 2.0, 0.5, 0.5]
+    assert [list(group[0].get_ydata()) for group in ax.containers] == [[2.0, 2.0], [0.5, 0.5]]
     assert {text.get_text() for text in ax.legend().get_texts()} == {"a", "b", "Gaussian matrix", "ceiling"}
     assert ax.get_ylim()[1] > 4
 

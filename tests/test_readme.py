@@ -37,19 +37,15 @@ def test_the_first_screen():
     assert not re.search(r"\b(gauge|view|random signs)\b", first)
 
 
-def test_python_examples(tmp_path):
-    chains, own, weights, training = blocks("python")
-    found = run([sys.executable, "-c", chains], tmp_path)
+def test_the_python_example(tmp_path):
+    (example,) = blocks("python")
+    found = run([sys.executable, "-c", example], tmp_path)
     assert found.stdout.startswith("singular values of the first layer that keep 95 %: [")
     assert (tmp_path / "ranks.png").stat().st_size > 10000
-    assert "accuracy" in run([sys.executable, "-c", own], tmp_path).stdout
-    assert {"small.h5", "small.pt2"} <= {path.name for path in tmp_path.iterdir()}
-    assert "nats" in run([sys.executable, "-c", weights], tmp_path).stdout
-    found = run([sys.executable, "-c", training], tmp_path)
-    assert "LowRankLinear(in_features=256, out_features=128, rank=10, bias=True)" in found.stdout
-    assert (tmp_path / "curves.png").stat().st_size > 10000
-    for example in (chains, own, weights, training):
-        assert len(example.strip().splitlines()) <= 11
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) <= 150
 
 
 def test_experiments_are_shown_as_they_are_called():
@@ -79,6 +75,7 @@ def test_command_line_examples(tmp_path):
         "sweep.csv",
         "selection.png",
         "results",
+        "results.html",
     }
 
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from sshml.cli import data, models, networks, papers, weights  # noqa: F401  (they add their commands)
+from sshml.cli import data, models, networks, pages, papers, weights  # noqa: F401  (they add their commands)
 from sshml.cli.app import app
 from sshml.console import plain
 from sshml.errors import SSHMLError, is_out_of_memory

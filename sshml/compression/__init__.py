@@ -20,7 +20,7 @@ from sshml.compression.pruning import MaskedLinear, index_dtype, largest_weights
 from sshml.compression.randomized import randomized_svd
 from sshml.compression.reading import read_module
 from sshml.compression.report import Report, report
-from sshml.compression.saving import load_model, save_model
+from sshml.compression.saving import load_model, model_contents, save_model
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.compression.sites import Site, survey
 from sshml.compression.spectrum import median_of_noise
@@ -56,6 +56,7 @@ __all__ = [
     "linear_layers",
     "load_model",
     "median_of_noise",
+    "model_contents",
     "n_bytes",
     "n_parameters",
     "orders",

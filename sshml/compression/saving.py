@@ -77,7 +77,7 @@ def load_model(path, factory):
         SSHMLError: no such file, a foreign or damaged one, or a factory of another architecture.
     """
     path = as_path(path)
-    about, state = _read_safetensors(path) if _ending(path) == ".safetensors" else _read_hdf5(path)
+    about, state = model_contents(path)
     if not callable(factory):
         raise SSHMLError(f"factory is a {type(factory).__name__}; give the class of the original model, or a function.")
     model = made_by(factory)
@@ -92,6 +92,19 @@ def load_model(path, factory):
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in about["frozen"] and parameter.requires_grad)
     return model.eval()
+
+
+def model_contents(path):
+    """Return what a model file holds: (its class, compressed layers and frozen parameters as plain data, its tensors).
+
+    Args:
+        path: a file that `save_model` wrote.
+
+    Raises:
+        SSHMLError: no such file, a foreign or damaged one.
+    """
+    path = as_path(path)
+    return _read_safetensors(path) if _ending(path) == ".safetensors" else _read_hdf5(path)
 
 
 def made_by(factory):

@@ -4,6 +4,7 @@ from sshml.experiments.catalogue import load, names, settings_of
 from sshml.experiments.claims import NOT_ZERO, POSITIVE, Claim, Rule, above, at_least, at_most, near
 from sshml.experiments.experiment import Experiment, Job, Result, Where
 from sshml.experiments.joint import joint_claims, write_joint
+from sshml.experiments.results import Shown, results_of
 from sshml.experiments.runner import Outcome, Plan, job_lines, redraw, run
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Plan",
     "Result",
     "Rule",
+    "Shown",
     "Where",
     "above",
     "at_least",
@@ -26,6 +28,7 @@ __all__ = [
     "names",
     "near",
     "redraw",
+    "results_of",
     "run",
     "settings_of",
     "write_joint",

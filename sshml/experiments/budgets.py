@@ -21,7 +21,7 @@ from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
 from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, train
 from sshml.experiments.poster.measurements import FILE, chains
-from sshml.plotting import COLORS, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 DLRT = (784, 500, 500, 500, 500, 10)
 PUBLISHED = {0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
@@ -289,7 +289,7 @@ def _figure(name, tables, settings):
     ax.set_xlim(0.9 * min(*settings.shares, *table["used"]), 1.05 * max(*settings.shares, *table["used"]))
     ax.set_xlabel("bytes of the whole model / dense")
     ax.set_ylabel("test accuracy, no retraining")
-    ax.set_title(NETWORKS[name], fontsize=10)
+    name_panel(ax, NETWORKS[name])
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

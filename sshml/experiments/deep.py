@@ -229,7 +229,7 @@ def _draw(tables, settings):
     ax.set_xticks(range(len(names)), [NETWORKS[name].title for name in names])
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(f"test accuracy, {TITLES[settings.data]},\n{settings.epochs} epochs")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
     return figure
 
 

@@ -30,7 +30,7 @@ from sshml.dataset import DatasetSpec, generate, one_number_baselines, open_data
 from sshml.errors import SSHMLError
 from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule, at_least
 from sshml.experiments.claims import standard_error
-from sshml.plotting import COLORS, new_figure, plot_band
+from sshml.plotting import COLORS, name_panel, new_figure, plot_band
 from sshml.statistics import mean_std
 
 WRITTEN = "written before the run"
@@ -239,17 +239,17 @@ def _draw(tables, settings):
         curve(axes[0, 0], strengths, values, name, color, marker="o")
         values = [_of_network(tables, settings, name, 1, chains) for chains in settings.chains]
         curve(axes[0, 1], settings.chains, values, None, color, marker="o")
-    axes[0, 0].set_title(f"{many} chains, W in [0, 3]", fontsize=9)
+    name_panel(axes[0, 0], f"{many} chains, W in [0, 3]")
     axes[0, 0].set_ylabel(f"share of wrong labels (lowest: none of {settings.test})")
     axes[0, 1].set(xlabel="training chains, W in [0, 3]", xscale="log")
-    axes[0, 1].set_title("tested at W = 1", fontsize=9)
+    name_panel(axes[0, 1], "tested at W = 1")
     if settings.others:
         middle = settings.chains[len(settings.chains) // 2]
         for trained, line in (("0", ":"), ("1", "-")):
             for name, color in lines:
                 values = [_of_network(tables, settings, name, w, middle, trained) for w in strengths]
                 curve(axes[0, 2], strengths, values, None, color, marker="o", linestyle=line)
-        axes[0, 2].set_title(f"{middle} chains of W = 1, dotted: W = 0", fontsize=9)
+        name_panel(axes[0, 2], f"{middle} chains of W = 1, dotted: W = 0")
     for ax in axes[0]:
         ax.set_yscale("log")
         ax.set_ylim(floor / 1.3, 1)

@@ -38,7 +38,7 @@ from sshml.experiments.image_nets import (
     train,
     trained,
 )
-from sshml.plotting import COLORS, new_figure, plot_band, plot_cuts, plot_groups, plot_points
+from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_band, plot_cuts, plot_groups, plot_points
 from sshml.statistics import band
 from sshml.tables import pivot
 
@@ -254,25 +254,25 @@ def _bonds(tables, settings):
         for name, color in zip(TITLES, COLORS, strict=False):
             ax.plot(24, PUBLISHED[name][cut - 1], "x", color=color, label=f"{TITLES[name]}, Gao et al. 2020")
         ax.set_xlabel("bond dimension $D$")
-        ax.set_title(f"cut {cut}", fontsize=10)
+        name_panel(ax, f"cut {cut}")
     axes[0, 0].set_ylabel("entanglement entropy $S$ (nats)")
     axes[0, 2].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def _over_training(tables, settings):
-    figure, axes = new_figure(1, 3, width=3.5, height=3)
+    figure, axes = new_figure(1, 3, width=3.5, height=3, sharey=True)
     mean, std = gaussian_cuts(FC2_SHAPE)
     for cut, ax in enumerate(axes[0], 1):
         for name, color in zip(TITLES, COLORS, strict=False):
             _, epochs, values = pivot(tables.columns("training", data=name, cut=cut), "seed", "epoch", "entropy")
-            plot_band(ax, epochs, *band(values), TITLES[name], color, marker=".")
-        ax.axhspan(mean[cut - 1] - 2 * std[cut - 1], mean[cut - 1] + 2 * std[cut - 1], color="0.3", alpha=0.3)
-        ax.axhline(mean[cut - 1], color="0.3", linewidth=1, label="Gaussian matrix")
+            plot_band(ax, epochs, *band(values - mean[cut - 1]), TITLES[name], color, marker=".", markersize=3)
+        ax.axhspan(-2 * std[cut - 1], 2 * std[cut - 1], color="0.3", alpha=0.3)
+        ax.axhline(0, color="0.3", linewidth=1, label="Gaussian matrix")
         ax.set_xlabel("epoch")
-        ax.set_title(f"dense FC2, layer 1, cut {cut}", fontsize=10)
-    axes[0, 0].set_ylabel("entanglement entropy $S$ (nats)")
-    axes[0, 0].legend(fontsize=8)
+        name_panel(ax, f"dense FC2, layer 1, cut {cut}")
+    axes[0, 0].set_ylabel("entropy less that of a Gaussian\nmatrix (nats)")
+    axes[0, 0].legend(fontsize=7, loc="lower left")
     return figure
 
 
@@ -291,9 +291,9 @@ def _orders(tables, settings):
         bond = settings.order_bond if kind == "truncated" else settings.trained_bond
         ax.set_ylabel(label)
         if quantity == "test":
-            ax.set_title(f"D = {bond}", fontsize=10)
-        ax.tick_params(axis="x", labelsize=8, rotation=20)
-    axes[0, 0].legend(fontsize=8)
+            name_panel(ax, f"D = {bond}")
+        ax.tick_params(axis="x", labelsize=7, rotation=20)
+    axes[0, 0].legend(fontsize=7)
     return figure
 
 
@@ -307,9 +307,8 @@ def _square_figure(tables, settings):
             groups[label] = np.stack([c["entropy"] for c in cuts], axis=1)
         bond = None if family == "dense" else int(cuts[0]["bond"][0])
         plot_cuts(ax, ["1", "2", "3", "4"], groups, mean, std, ceilings(SQUARE, bond))
-        ax.set_title(f"1024 x 1024 layer, {'dense' if bond is None else f'MPO, D = {bond}'}", fontsize=10)
-        ax.set_ylim(0, 7.4)
-    axes[0, 1].legend(fontsize=8, loc="upper left", ncols=2)
+        name_panel(ax, f"1024 x 1024 layer, {'dense' if bond is None else f'MPO, D = {bond}'}")
+    legend_below(figure, axes[0, 1])
     return figure
 
 

@@ -35,7 +35,7 @@ from sshml.experiments.image_nets import (
     too_short,
     trained,
 )
-from sshml.plotting import COLORS, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 """MNIST accuracy by bond dimension, Gao et al. 2020, table I; dense .9835 +- .002."""
@@ -259,9 +259,9 @@ def _curve_figure(tables, settings):
         ax.minorticks_off()
         ax.set_xlabel(r"parameters of both layers / dense, $\rho$")
         ax.set_ylabel("test accuracy")
-        ax.set_title(TITLES[name], fontsize=10)
+        name_panel(ax, TITLES[name])
     handles = axes[0, 0].get_legend_handles_labels()
-    axes[0, -1].legend(*handles, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -291,7 +291,7 @@ def _truncated_figure(tables, settings):
             ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
             ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             ax.minorticks_off()
-            ax.set_title(f"{TITLES[name]}, {text}", fontsize=10)
+            name_panel(ax, f"{TITLES[name]}, {text}")
             ax.set_ylabel("accuracy lost (points)")
         handles = axes[row, 0].get_legend_handles_labels()
         axes[row, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

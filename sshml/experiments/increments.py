@@ -37,7 +37,7 @@ from sshml.errors import SSHMLError
 from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule
 from sshml.experiments.claims import standard_error
 from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, accuracy_of
-from sshml.plotting import COLORS, new_figure, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_points
 
 WIDTHS = {"FC2": (784, 256, 10), "784-500x4": (784, 500, 500, 500, 500, 10)}
 WIDE = MPOShape((4, 5, 5, 5), (4, 7, 7, 4))
@@ -302,7 +302,7 @@ def _entropies_drawn(tables, settings):
         ax.set_xticks(cuts)
         ax.set_xlabel("cut between sites")
         ax.set_ylabel("entropy (nats)")
-        ax.set_title(f"{name}, layer {layer}, {TITLES[own['data']]}", fontsize=9)
+        name_panel(ax, f"{name}, layer {layer}, {TITLES[own['data']]}")
         ax.set_ylim(top=ax.get_ylim()[1] + 0.8)
     axes[0, 0].legend(fontsize=7, loc="upper right")
     return figure
@@ -332,7 +332,7 @@ def _gains_drawn(tables, settings):
                     number += 1
         ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
         ax.set_xticks(range(len(names)), names.values())
-        ax.set_title("true labels" if not noise else f"{noise:.0%} of labels random", fontsize=9)
+        name_panel(ax, "true labels" if not noise else f"{noise:.0%} of labels random")
     axes[0, 0].set_ylabel("test accuracy added (percentage points)")
     axes[0, 0].set_yscale("symlog", linthresh=0.1)
     handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -24,7 +24,7 @@ from sshml.compression import LowRank
 from sshml.dataset import images
 from sshml.experiments import Claim, Experiment, Job, near
 from sshml.experiments.image_nets import TESTED, Training
-from sshml.plotting import COLORS, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 SMALL, LARGE = (784, 15, 15, 10), (784, 512, 512, 10)
 NAMES = {"small": SMALL, "large": LARGE}
@@ -335,9 +335,9 @@ def _draw_times(tables, settings):
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
         ax.set_xlabel("run time / stock (median, range)")
-        ax.set_title("-".join(map(str, widths)), fontsize=10)
+        name_panel(ax, "-".join(map(str, widths)))
     names = [f"{LABELS.get(method, 'LAPACK, full SVD')}, each {every}" for method, every in rows]
-    axes[0, 0].set_yticks(range(len(rows)), names, fontsize=8)
+    axes[0, 0].set_yticks(range(len(rows)), names, fontsize=7)
     axes[0, 0].plot([], [], "kx", label="Keene 2022")
     axes[0, 0].legend(fontsize=7)
     return figure

@@ -158,7 +158,7 @@ def _draw(tables, settings):
     ax.set_xticks(range(2), ["dense", f"MPO, $\\rho = {share():.3f}$"])
     ax.set_xlim(-0.5, 1.5)
     ax.set_ylabel("test accuracy")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
     return figure
 
 

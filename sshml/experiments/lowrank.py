@@ -19,7 +19,7 @@ from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
 from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, too_short, train
-from sshml.plotting import COLORS, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
 """Share of the weights: accuracy of 784-500-500-500-500-10, Schotthoefer et al. 2022; dense .9843."""
@@ -294,7 +294,7 @@ def _draw(tables, settings):
         ax.minorticks_off()
         ax.set_xlabel("bytes of the whole model / dense")
         ax.set_ylabel("test accuracy")
-        ax.set_title(f"{NETWORKS[name]}, MNIST", fontsize=10)
+        name_panel(ax, f"{NETWORKS[name]}, MNIST")
     handles = axes[0, 0].get_legend_handles_labels()
     axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

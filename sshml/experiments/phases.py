@@ -12,7 +12,7 @@ import numpy as np
 from sshml.chain import log_margin, mean_log, uniforms
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule
-from sshml.plotting import new_figure, plot_band, plot_phases
+from sshml.plotting import name_panel, new_figure, plot_band, plot_phases
 from sshml.tables import pivot
 
 ANDERSON_V = 1.12
@@ -165,7 +165,7 @@ def _draw(tables, settings):
         strength, v, share = pivot(tables.columns("diagram", **{"W_w/W_v": ratio}), "W_v", "v", "topological")
         fine_v, fine_w = np.linspace(1e-9, v[-1], 401), np.linspace(0, strength[-1], 401)
         line = fine_v, fine_w, exact_margin(fine_v, fine_w[:, None], ratio)
-        plot_phases(ax, v, strength, share, line).set_title(f"$W_w = {'W_v/2' if ratio else '0'}$", fontsize=10)
+        name_panel(plot_phases(ax, v, strength, share, line), f"$W_w = {'W_v/2' if ratio else '0'}$")
     ax = axes[0, 2]
     for cells in settings.cut_cells:
         found = tables.columns("cut", cells=cells)
@@ -176,8 +176,8 @@ def _draw(tables, settings):
         ax.axvline(edge, color="0.4", linestyle="--", linewidth=1, label=label)
     ax.set_xlabel("disorder strength $W_v$ (units of $w$)")
     ax.set_ylabel("share of topological chains")
-    ax.set_title(f"$v = {ANDERSON_V}\\,w$, $W_w = W_v/2$", fontsize=10)
-    ax.legend(fontsize=7, loc="upper right")
+    name_panel(ax, f"$v = {ANDERSON_V}\\,w$, $W_w = W_v/2$")
+    ax.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
     return figure
 
 

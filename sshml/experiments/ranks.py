@@ -408,11 +408,11 @@ def _measured_against_predicted(tables, settings):
     ax.set_ylabel("rank of layer 1")
     ax.set_ylim(bottom=0)
     ax.set_xlim(-0.5, len(names) - 0.5)
-    ax.tick_params(axis="x", labelsize=8, rotation=60)
+    ax.tick_params(axis="x", labelsize=7, rotation=60)
     for text in ax.get_xticklabels():
         text.set_horizontalalignment("right")
         text.set_rotation_mode("anchor")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
     return figure
 
 
@@ -426,7 +426,7 @@ def _mechanism(tables, settings):
         values = np.stack([norms[name][norms["group"] == n] for n in groups], 1)
         plot_band(axes[0, 0], groups, *band(values), label, color, marker="o", markersize=3)
     axes[0, 0].set(xlabel="level $n$, from 0", ylabel="norm of the direction in layer 1", xticks=groups[::3])
-    axes[0, 0].legend(fontsize=8)
+    axes[0, 0].legend(fontsize=7)
     curve = tables.columns("curve", setting="the poster's")
     sizes = np.unique(curve["size"])
     values = np.stack([curve["accuracy"][curve["size"] == size] for size in sizes], 1)
@@ -435,7 +435,7 @@ def _mechanism(tables, settings):
     axes[0, 1].axvspan(predicted.min(), predicted.max() + 1, color=COLORS[1], alpha=0.2, label="the formula, and + 1")
     axes[0, 1].axhline(KEEPS, color="0.3", linewidth=0.8, linestyle=":")
     axes[0, 1].set(xlabel="singular values kept in layer 1", ylabel="test accuracy", xticks=sizes[::3])
-    axes[0, 1].legend(fontsize=8, loc="lower right")
+    axes[0, 1].legend(fontsize=7, loc="lower right")
     return figure
 
 

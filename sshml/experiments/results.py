@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from sshml.arguments import as_path
 from sshml.errors import SSHMLError, one_line
-from sshml.experiments.catalogue import settings_of
+from sshml.experiments.catalogue import load, names, settings_of
 from sshml.experiments.claims import Claim
 from sshml.experiments.experiment import plain
 from sshml.files import new_file
@@ -43,7 +44,8 @@ def _settings(folder):
         files, complete = known["files"], known.get("complete", True)
         if not isinstance(files, list) or not all(map(_is_name, files)) or not isinstance(complete, bool):
             raise ValueError("files and complete are of another kind")
-        return {"settings": dict(known["settings"]), "files": files, "complete": complete}
+        name = str(known.get("experiment", folder.name))
+        return {"experiment": name, "settings": dict(known["settings"]), "files": files, "complete": complete}
     except FileNotFoundError:
         raise SSHMLError(f"{folder} holds no results; run the experiment first.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -102,6 +104,39 @@ def redraw(folder, name, experiment):
     claims, failures, files = conclude(folder, experiment, settings, made)
     _remember(folder, name, settings, {*files, *known["files"]})
     return claims, failures
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a folder of results shows: rows of claims.csv and jobs.csv, figures, or bytes of the PNG where unknown."""
+
+    name: str
+    settings: dict
+    claims: list
+    jobs: list
+    figures: dict
+
+
+def results_of(folder):
+    """Return what a folder of an experiment's results shows, its figures drawn anew from its tables where it is known.
+
+    Raises:
+        SSHMLError: the folder holds no results, or damaged ones.
+    """
+    folder = as_path(folder, "folder")
+    known, tables = _settings(folder), Tables(folder)
+    rows = {name: tables.rows(name) if f"{name}.csv" in known["files"] else [] for name in ("claims", "jobs")}
+    figures = {}
+    for file in known["files"]:
+        if file.endswith(".png"):
+            figures[file.removesuffix(".png")] = (folder / file).read_bytes()
+    if known["experiment"] in names():
+        _, experiment = load(known["experiment"])
+        with contextlib.suppress(Exception):  # tables of an older release: the pictures it made are there
+            settings = settings_of(experiment, changes={k: _tuples(v) for k, v in known["settings"].items()})
+            drawn = {name: draw(tables, settings) for name, draw in experiment.figures.items()}
+            figures |= {name: figure for name, figure in drawn.items() if figure is not None}
+    return Shown(known["experiment"], known["settings"], rows["claims"], rows["jobs"], figures)
 
 
 def _tuples(value):

@@ -7,6 +7,8 @@ from sshml.experiments.poster.claims import compression, entropies, gaussian, sm
 from sshml.experiments.poster.measurements import SHOWN, cuts_of, shape_of
 from sshml.plotting import (
     COLORS,
+    legend_below,
+    name_panel,
     new_figure,
     plot_band,
     plot_cuts,
@@ -15,7 +17,8 @@ from sshml.plotting import (
     plot_shares,
     plot_vector,
     set_accuracy_axis,
-    set_removed_axis,
+    set_error_axis,
+    set_number_axis,
 )
 from sshml.statistics import band
 from sshml.tables import pivot
@@ -34,67 +37,78 @@ def _pair(settings):
 
 
 def _fig1(tables, settings):
-    figure, axes = new_figure(1, 2, width=5)
-    for row, (view, style) in enumerate(zip(_pair(settings), ("-", "--"), strict=False)):
-        for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights")):
-            sizes, stored, accuracy = compression(tables, view, method)
-            for ax, x in zip(axes[0], (sizes / sizes[-1], stored / 1024), strict=True):
-                plot_band(
-                    ax,
-                    x,
-                    *band(accuracy, settings.test),
-                    f"{what}, {TITLES[view]}",
-                    color,
-                    linestyle=style,
-                    zorder=3 - row,
-                )
-    set_removed_axis(axes[0, 0], "singular values or weights of layer 1 removed", most=99.7)
-    axes[0, 1].set_xscale("log")
+    figure, axes = new_figure(1, 2, width=3.5, height=2.8, sharey=True)
     dense = (2 * settings.cells) ** 2 * settings.hidden[0] * 4 / 1024
-    axes[0, 1].set_xlim(dense * 1.17, dense * 0.0024)
-    ticks = [10.0**power for power in range(4, -3, -1) if dense * 0.0024 < 10.0**power < dense * 1.17]
-    axes[0, 1].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    for (view, title), style in zip(_pair(settings).items(), ("-", "--"), strict=False):
+        for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights zeroed")):
+            sizes, stored, accuracy = compression(tables, view, method)
+            curve = 1 - accuracy.mean(0), band(accuracy, settings.test)[1], f"{what}, {title}", color
+            plot_band(axes[0, 1], stored / 1024, *curve, linestyle=style)
+            if method == "svd":
+                plot_band(axes[0, 0], sizes, *curve, linestyle=style, marker=".", markersize=3)
+    set_number_axis(axes[0, 0], settings.hidden[0], "singular values kept in layer 1")
+    axes[0, 1].set_xscale("log")
     axes[0, 1].axvline(dense, color="0.7", linewidth=0.8)
-    axes[0, 1].text(dense * 0.93, 0.47, "dense", color="0.4", rotation=90, ha="left", va="bottom", fontsize=8)
+    axes[0, 1].annotate("dense", (dense, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7, ha="right")
     axes[0, 1].set_xlabel("layer 1 as stored, indices included (KiB)")
     for ax in axes[0]:
-        set_accuracy_axis(ax)
-    axes[0, 0].legend(fontsize=8, loc="lower left")
+        set_error_axis(ax, settings.test)
+    axes[0, 1].set_ylabel("")
+    legend_below(figure, axes[0, 1])
     return figure
 
 
 def _fig2(tables, settings):
     if "fig2" not in tables:  # another number of layers
         return None
-    figure, axes = new_figure(width=5, height=3.6)
-    ax = axes[0, 0]
-    ranks = np.unique(tables.columns("fig2")["rank_1"])
+    figure, axes = new_figure(width=4.6, height=3.0)
+    ranks, ax = np.unique(tables.columns("fig2")["rank_1"]), axes[0, 0]
     for rank, color in zip(ranks, COLORS, strict=False):
         _, sizes, accuracy = pivot(tables.columns("fig2", rank_1=f"{rank:g}"), "seed", "rank_2", "accuracy")
-        plot_band(ax, sizes / sizes[-1], *band(accuracy, settings.test), f"{rank:g}", color)
-    set_removed_axis(ax, "singular values of layer 2 removed", most=98.6)
-    set_accuracy_axis(ax)
-    ax.legend(title="rank left in\nlayer 1", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        mean, error = band(1 - accuracy, settings.test)
+        if rank in (8, 9):
+            ax.plot(sizes, 1 - accuracy.T, ".", color=color, markersize=2, alpha=0.6)
+        plot_band(ax, sizes, mean, error, f"{rank:g}", color, marker=".", markersize=3)
+    set_number_axis(ax, sizes[-1], "singular values kept in layer 2")
+    set_error_axis(ax, settings.test)
+    ax.legend(
+        title="kept in layer 1\n(8, 9: each network)", fontsize=7, title_fontsize=7, loc="center left",
+        bbox_to_anchor=(1.08, 0.5),
+    )  # fmt: skip
     return figure
 
 
 def _fig3(tables, settings):
-    figure, axes = new_figure(3, len(settings.views), width=2.8, height=2.4)
-    for column, (view, title) in enumerate(_shown(settings).items()):
+    figure, axes = new_figure(-(-len(settings.views) // 3), min(3, len(settings.views)), width=2.33, height=2.1)
+    for ax in axes.flat[len(settings.views) :]:
+        ax.remove()
+    for ax, (view, title) in zip(axes.flat, _shown(settings).items(), strict=False):
         rows = "site" if view == "projector" else "level"
         vectors = tables.columns("fig3_vectors", view=view)
         sites = int(vectors["site"].max())
-        plot_vector(axes[0, column], vectors["v1"].reshape(sites, sites), rows).set_title(title, fontsize=10)
+        name_panel(plot_vector(ax, vectors["v1"].reshape(sites, sites), rows), title)
+    return figure
+
+
+def _scores(tables, settings):
+    figure, axes = new_figure(2, len(settings.views), width=2.4, height=2.2)
+    for column, (view, title) in enumerate(_shown(settings).items()):
+        rows, middle = "site" if view == "projector" else "level", settings.cells
         shares = tables.columns("fig3_shares", view=view)
-        plot_shares(axes[1, column], shares["share"].reshape(-1, sites), rows)
+        ax = plot_shares(axes[0, column], shares["share"].reshape(-1, 2 * middle), rows)
+        if rows == "level":
+            ax.axvspan(middle - 0.5, middle + 1.5, color=COLORS[4], alpha=0.25, zorder=0)  # the mid-gap pair
+        name_panel(ax, title)
         scores = tables.columns("fig3_scores", view=view)
-        plot_score(axes[2, column], scores["w/v"], scores["score"], scores["winding"])
-    axes[2, -1].legend(fontsize=8, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+        plot_score(axes[1, column], scores["w/v"], scores["score"], scores["winding"])
+        for each in axes[:, column] if column else ():
+            each.set_ylabel("")
+    legend_below(figure, axes[1, 0], markerscale=4)
     return figure
 
 
 def _fig4(tables, settings):
-    figure, axes = new_figure(1, 3, width=4.6, height=3.4)
+    figure, axes = new_figure(1, 2, width=3.5, height=2.8)
     views = _shown(settings)
     for relative, color, offset, label in (
         (False, COLORS[0], -0.15, "95 % accuracy"),
@@ -104,9 +118,8 @@ def _fig4(tables, settings):
         plot_groups(axes[0, 0], views.values(), groups, color, offset, label)
     axes[0, 0].set_ylabel("smallest rank of layer 1")
     axes[0, 0].set_ylim(0, None)
-    axes[0, 0].tick_params(axis="x", labelsize=8, rotation=20)
-    axes[0, 0].legend(fontsize=8)
-
+    axes[0, 0].tick_params(axis="x", rotation=20)
+    axes[0, 0].legend(fontsize=7)
     for (view, title), color in zip(views.items(), COLORS, strict=False):
         found = tables.columns("fig4_ratio", view=view)
         inside = (found["low"] > 0) & np.isfinite(found["high"])
@@ -122,42 +135,39 @@ def _fig4(tables, settings):
     axes[0, 1].minorticks_off()
     axes[0, 1].set_xlabel("w / v")
     axes[0, 1].set_ylabel("test accuracy")
-    axes[0, 1].legend(fontsize=8, loc="lower right")
-
-    found = tables.columns("fig4_signs")
-    axes[0, 2].barh(found["gauge"], found["accuracy"], xerr=found["error"], color=COLORS[2], ecolor="0.3", capsize=3)
-    axes[0, 2].axvline(0.5, color="0.5", linewidth=0.8, linestyle=":")
-    axes[0, 2].set_xlim(0, 1.02)
-    axes[0, 2].set_xlabel("label from the signs alone\n(balanced accuracy)")
-    axes[0, 2].set_ylabel("gauge")
+    axes[0, 1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def _fig5(tables, settings):
-    figure, axes = new_figure(2, 3, width=4.4, height=3.3)
+    figure, axes = new_figure(1, 2, width=3.5, height=2.8)
+    _mpo_and_svd(axes[0, 0], tables, settings, settings.hidden[0] * (2 * settings.cells) ** 2)
+    _vectors(axes[0, 1], tables, settings)
+    return figure
+
+
+def _fig6(tables, settings):
+    figure, axes = new_figure(2, 2, width=3.5, height=2.7)
     outputs, inputs = settings.hidden[0], (2 * settings.cells) ** 2
     shape = shape_of(outputs, inputs)
     cuts, middle = cuts_of(shape), shape.sites // 2
     mean, std = gaussian(shape)
-    _mpo_and_svd(axes[0, 0], tables, settings, outputs * inputs)
     trained = {
         title: np.stack([entropies(tables, view, cut) for cut in cuts], axis=1)
         for view, title in _shown(settings).items()
     }
     top = np.append(ceilings(shape), np.log(min(outputs, inputs)))
-    plot_cuts(axes[0, 1], cuts, trained, mean, std, top)
-    axes[0, 1].set_ylim(0, 1.55 * max(top))
-    axes[0, 1].legend(fontsize=7, ncols=2, loc="upper left")
+    plot_cuts(axes[0, 0], cuts, trained, mean, std, top)
     for (view, title), color in zip(_shown(settings).items(), COLORS, strict=False):
         found = tables.columns("fig5_training", view=view, cut=cuts[middle - 1])
         _, epochs, values = pivot(found, "seed", "epoch", "entropy")
-        plot_band(axes[0, 2], epochs, *band(values), title, color)
-    axes[0, 2].axhline(mean[middle - 1], color="0.3", linewidth=1, label="Gaussian matrix")
-    axes[0, 2].set_xlabel("epoch")
-    axes[0, 2].set_ylabel(f"entropy of layer 1 at cut {middle} (nats)")
-    axes[0, 2].legend(fontsize=7)
-    _vectors(axes[1, 0], tables, settings)
-    _disorder(axes[1, 1], axes[1, 2], tables, settings, ((cuts[middle - 1], mean[middle - 1]), (cuts[-1], mean[-1])))
+        plot_band(axes[0, 1], epochs, *band(values), title, color)
+    axes[0, 1].axhline(mean[middle - 1], color="0.3", linewidth=1)
+    axes[0, 1].set_xlabel("epoch")
+    axes[0, 1].xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 1].set_ylabel(f"entropy of layer 1, cut {middle} (nats)")
+    _disorder(*axes[1], tables, settings, ((cuts[middle - 1], mean[middle - 1]), (cuts[-1], mean[-1])))
+    legend_below(figure, axes[0, 0])
     return figure
 
 
@@ -171,7 +181,7 @@ def _mpo_and_svd(ax, tables, settings, dense):
     ax.set_xscale("log")
     ax.set_xlabel("numbers stored for layer 1 (grey: dense)")
     set_accuracy_axis(ax)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7, loc="lower right")
 
 
 def _vectors(ax, tables, settings):
@@ -199,7 +209,7 @@ def _disorder(left, right, tables, settings, cuts):
         groups = [table["entropy"][(table["W"] == w) & (table["cut"] == cut)] for w in strengths]
         plot_groups(left, names, groups, color, offset, f"cut {cut}")
         left.axhline(value, color=color, linewidth=1, linestyle=":", label=f"Gaussian, cut {cut}")
-    left.set_ylabel("entropy of layer 1 (nats), random signs")
+    left.set_ylabel("entropy of layer 1 (nats),\nrandom signs")
     left.legend(fontsize=7)
     groups = [table["accuracy"][(table["W"] == w) & (table["cut"] == cuts[0][0])] for w in strengths]
     plot_groups(right, names, groups, COLORS[0])
@@ -208,4 +218,12 @@ def _disorder(left, right, tables, settings, cuts):
         ax.set_xlabel("disorder strength $W$ of all hoppings")
 
 
-FIGURES = {"fig1": _fig1, "fig2": _fig2, "fig3": _fig3, "fig4": _fig4, "fig5": _fig5}
+FIGURES = {
+    "fig1": _fig1,
+    "fig2": _fig2,
+    "fig3": _fig3,
+    "fig3_levels": _scores,
+    "fig4": _fig4,
+    "fig5": _fig5,
+    "fig6": _fig6,
+}

@@ -4,6 +4,7 @@ from sshml.experiments import redraw
 from sshml.experiments.poster import Settings
 from sshml.experiments.poster.figures import FIGURES, TITLES
 from sshml.experiments.poster.measurements import VIEWS
+from sshml.plotting import PAGE
 
 
 def test_drawing_needs_the_tables_only(small_poster, tmp_path):
@@ -24,12 +25,14 @@ def test_every_view_has_a_title():
 def test_axes_are_labelled_and_all_views_shown(small_poster):
     settings = Settings(seeds=3)
     figures = {name: draw(small_poster.tables, settings) for name, draw in FIGURES.items()}
-    for name in ("fig1", "fig2", "fig4", "fig5"):
+    for name in ("fig1", "fig2", "fig4", "fig5", "fig6"):
         for ax in figures[name].axes:
-            assert ax.get_ylabel()
+            assert ax.get_ylabel() or name == "fig1"  # whose panels share it
             assert ax.get_xlabel() or ax.get_xticklabels()
-    assert len(figures["fig3"].axes) == 3 * len(VIEWS)
-    assert len(figures["fig2"].axes[0].lines) == 7 + 1  # one curve per rank, and the threshold
+    assert len(figures["fig3"].axes) == len(VIEWS)
+    assert len(figures["fig3_levels"].axes) == 2 * len(VIEWS)
+    assert all(figure.get_size_inches()[0] <= PAGE for figure in figures.values())
+    assert len(figures["fig2"].axes[0].lines) == 7 + 1 + 2 * 3  # curves of ranks, threshold, networks of 8 and 9
 
 
 def test_figures_are_there_in_both_formats(small_poster):

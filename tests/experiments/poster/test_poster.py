@@ -8,6 +8,7 @@ from sshml.dataset import check, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import run, settings_of
 from sshml.experiments.poster import Settings, experiment
+from sshml.experiments.poster.figures import FIGURES
 from sshml.experiments.poster.measurements import VIEWS
 from sshml.tables import read_csv
 
@@ -69,7 +70,7 @@ def test_other_chains_and_networks_without_editing_a_file(reproduced):
     assert found.failures == []
     assert {row["verdict"] for row in found.claims} <= {"measured", "not comparable", "not measurable"}
     assert set(found.tables.columns("fig5_disorder")["W"]) == {0, 0.3}
-    assert {p.stem for p in found.folder.glob("*.png")} == {"fig1", "fig2", "fig3", "fig4", "fig5"}
+    assert {p.stem for p in found.folder.glob("*.png")} == set(FIGURES)
     assert found.tables.columns("fig1", view="abs", method="svd")["size"].max() == 20
 
 

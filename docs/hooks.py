@@ -1,0 +1,110 @@
+"""What mkdocs cannot know: results of `paper/`, the index of public names, and that no name is forgotten."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+import sshml
+from sshml.experiments.claims import measured
+from sshml.tables import read_csv
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting")
+COLUMNS = ("", "claim", "source", "published", "measured", "criterion", "verdict")
+
+
+def on_files(files, config):
+    """Add the figures of `paper/` to the pages."""
+    for path in sorted((ROOT / "paper").glob("**/*.png")):
+        files.append(File(f"paper/{path.relative_to(ROOT / 'paper').as_posix()}", str(ROOT), config.site_dir, False))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Fill in what a page asks for by `<!-- KIND: NAME -->`: a file, the results of an experiment, a room's names."""
+    up = "../" * page.file.src_uri.count("/")
+    markdown = re.sub(r"<!-- file: (\S+) -->", lambda found: (ROOT / found[1]).read_text(encoding="utf-8"), markdown)
+    markdown = re.sub(r"<!-- results: (\w+) -->", lambda found: results(found[1], up), markdown)
+    markdown = re.sub(r"<!-- reference: (\w+) -->", lambda found: reference(found[1]), markdown)
+    return markdown.replace("<!-- names -->", "".join(map(names, ROOMS)))
+
+
+def results(name, up=""):
+    """Return the figures of an experiment with their command, and its claims, as Markdown."""
+    folder = ROOT / "paper" / name
+    if not (folder / "claims.csv").is_file():
+        return f"*There are no results of `sshml reproduce {name}` in `paper/` yet.*\n"
+    parts = []
+    for path in sorted(folder.glob("*.png")):
+        parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", ""]
+    parts += ["```sh", f"sshml reproduce {name} --full      # trains, then draws", "```", ""]
+    rows = read_csv(folder / "claims.csv")
+    for decided, title in ((True, "Claims that were decided"), (False, "What was measured beside them")):
+        own = [row for row in rows if bool(row["criterion"]) == decided]
+        if not own:
+            continue
+        parts += [f'??? note "{title}: {len(own)}"', ""]
+        table = [COLUMNS, ("---",) * len(COLUMNS)]
+        for row in own:
+            why = f" ({row['unlike']})" if row.get("unlike") else ""
+            said = (row["id"], row["claim"], row["source"], row["published"], measured(row), row["criterion"])
+            table.append((*said, row["verdict"] + why))
+        parts += ["    | " + " | ".join(cell(text) for text in line) + " |" for line in table] + [""]
+    return "\n".join(parts)
+
+
+def cell(text):
+    """Return a text as it may stand in a table."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def public(room):
+    """Return {public name of a room: (thing, its full address)}."""
+    module = importlib.import_module(f"sshml.{room}")
+    given = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    found = {}
+    for name in sorted(given):
+        thing = getattr(module, name)
+        home = getattr(thing, "__module__", module.__name__)
+        if "__all__" not in vars(module) and (home != module.__name__ or inspect.ismodule(thing)):
+            continue  # imported
+        if inspect.ismodule(thing):
+            found[name] = thing, thing.__name__
+        else:  # a constant is found where the room has it
+            found[name] = thing, f"{home if callable(thing) else module.__name__}.{name}"
+    return found
+
+
+def names(room):
+    """Return a table of the public names of a room with what each is, in a line."""
+    lines = [f"\n## `sshml.{room}`\n", "| name | |", "|---|---|"]
+    for name, (thing, address) in public(room).items():
+        told = callable(thing) or inspect.ismodule(thing)
+        first = cell(inspect.getdoc(thing).partition("\n\n")[0]) if told else "a constant"
+        lines.append(f"| [`{name}`][{address}] | {first} |")
+    return "\n".join(lines) + "\n"
+
+
+def reference(room):
+    """Return the entries of the public names of a room."""
+    text = inspect.getdoc(importlib.import_module(f"sshml.{room}")).strip()
+    options = "\n    options:\n      show_root_heading: true\n      show_root_full_path: false\n"
+    return text + "\n\n" + "\n".join(f"::: {address}{options}" for _, address in public(room).values())
+
+
+def on_post_build(config):
+    """Raise where a public name has no entry, or one of `import sshml` is on no page written by hand."""
+    site, pages = Path(config.site_dir), Path(config.docs_dir)
+    for room in ROOMS:
+        text = (site / "reference" / f"{room}.html").read_text(encoding="utf-8")
+        missing = [name for name, (_, address) in public(room).items() if f'id="{address}"' not in text]
+        if missing:
+            raise PluginError(f"reference/{room} lacks {', '.join(missing)}")
+    written = "".join(path.read_text(encoding="utf-8") for path in pages.rglob("*.md"))
+    missing = [name for name in sshml.__all__ if not re.search(rf"\b{name}\b", written)]
+    if missing:
+        raise PluginError(f"no page tells of {', '.join(missing)}")
