@@ -14,6 +14,11 @@ from sshml.tables import read_csv
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting")
+BARS = (
+    "Lines, points and bars or bands are means and one standard deviation over the networks, datasets or draws of the"
+    " settings, of accuracies with the error of the test set that they share; small dots are single networks."
+)
+"""What a figure of an experiment shows, where its axes and legend do not say something else."""
 COLUMNS = ("", "claim", "source", "published", "measured", "criterion", "verdict")
 
 
@@ -40,7 +45,8 @@ def results(name, up=""):
         return f"*There are no results of `sshml reproduce {name}` in `paper/` yet.*\n"
     parts = []
     for path in sorted(folder.glob("*.png")):
-        parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", ""]
+        caption = f"{path.stem}. {BARS}"
+        parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", "", f"*{caption}*", ""]
     parts += ["```sh", f"sshml reproduce {name} --full      # trains, then draws", "```", ""]
     rows = read_csv(folder / "claims.csv")
     for decided, title in ((True, "Claims that were decided"), (False, "What was measured beside them")):

@@ -164,7 +164,9 @@ def conclude(folder, experiment, settings, made):
         except Exception as error:
             failures[what] = one_line(error)
             continue
-        rows.append(row | {"older": " ".join(key for table in sorted(tables.used) for key in older.get(table, ()))})
+        keys = [key for table in sorted(tables.used) for key in older.get(table, ())]
+        more = [f"and {len(keys) - 3} more, see jobs.csv"] if len(keys) > 3 else []
+        rows.append(row | {"older": " ".join(keys[:3] + more)})
     if rows:
         write_csv(folder / "claims.csv", rows, force=True)
         files.append("claims.csv")
