@@ -15,7 +15,8 @@ on test images; and all hidden layers at once with singular values shrunk (`sshm
 same edge. Staats, Thamm and Rosenow (arXiv 2206.03927) find that filtering, small values removed and large ones
 lowered, helps networks that were trained on noisy labels; their filter and networks are not these.
 
-Blocks: layer 1 of FC2 cut by rows of pixels and as a whole, at equal shares of its bytes, on data.
+Blocks: layer 1 of FC2 cut by rows of pixels, and the first linear layer of LeNet-5 by channels, beside each as a whole,
+at equal shares of its bytes, on data.
 
 Written before the run, by two standard errors over networks: what training added has less entropy than its spectrum
 with Haar vectors, at every cut of FC2 on true labels; the chosen rank of the first layer and the shrunk values add
@@ -30,11 +31,11 @@ import torch
 
 from sshml.analysis import cut_entropies, gaussian_cuts, outliers, rank_sweep, rotated_cuts, shrunk
 from sshml.arguments import as_array
-from sshml.classifier import MLP, TrainingSpec, fit, load_run, resident, save_run
-from sshml.compression import MPOShape, compress, linear_layers, n_bytes
+from sshml.classifier import MLP, LeNet5, TrainingSpec, fit, load_run, resident, save_run
+from sshml.compression import MPOShape, compress, n_bytes
 from sshml.dataset import images
 from sshml.errors import SSHMLError
-from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule
+from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule, lenet5
 from sshml.experiments.claims import standard_error
 from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, accuracy_of
 from sshml.plotting import COLORS, name_panel, new_figure, plot_points
@@ -45,8 +46,11 @@ SQUARE = MPOShape((4, 5, 5, 5), (4, 5, 5, 5))
 SHAPES = {"FC2": {"1": FC2_SHAPE}, "784-500x4": {"1": WIDE, "3": SQUARE, "5": SQUARE, "7": SQUARE}}
 """MPO of the hidden layers, by the layer's name in the network."""
 FACTORS = {256: (2,) * 8, 784: (2, 2, 2, 2, 7, 7), 500: (2, 2, 5, 5, 5)}
-ROWS = 28
-"""Blocks of neighbouring inputs: the rows of an image."""
+BLOCKED = {
+    "FC2": ("best.h5", None, "1", 28, "rows of pixels"),
+    "LeNet-5": ("run.h5", LeNet5, "7", 16, "channels"),
+}
+"""Networks cut block by block: file of the run, factory where it needs one, layer, number of blocks, what they are."""
 WRITTEN = "written before the run"
 LESS = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
 
@@ -63,7 +67,7 @@ def flat_shape(outputs, inputs):
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Training):
-    """Size of the run; `noise` are shares of the training labels replaced."""
+    """Size of the run; `noise` are shares of the training labels replaced; LeNet-5 is cut where it gets epochs."""
 
     seeds: int = 2
     epochs: int = 6
@@ -72,6 +76,7 @@ class Settings(Training):
     networks: tuple = ("FC2",)
     noise: tuple = (0.0, 0.4)
     shares: tuple = (0.05, 0.2)
+    lenet_epochs: int = 0
 
     def __post_init__(self):
         super().__post_init__()
@@ -179,37 +184,41 @@ def _cut(weights):
     return np.stack(found)
 
 
-def blocks(where, data, trained, shares, valid):
-    """Cut layer 1 of FC2 on training images by rows of pixels and as a whole, at shares of the bytes of the layer."""
-    split, run = images(data, where.root, valid), load_run(trained.folder / "best.h5")
+def blocks(where, data, name, trained, shares, valid):
+    """Cut a layer on training images block by block and as a whole, at shares of the bytes of the layer."""
+    split, (file, factory, layer, count, _) = images(data, where.root, valid), BLOCKED[name]
+    run = load_run(trained.folder / file, factory)
     seen, test = resident(split.train), resident(split.test)
     full, rows = run.accuracy(split.test, where.device), []
     for seed, model in enumerate(run.models()):
-        layer = next(iter(linear_layers(model)))
         for share in shares:
             budget = n_bytes(model) - int((1 - share) * n_bytes(model.get_submodule(layer)))
             for way in ("svd", "blocks"):
-                own = {"blocks": {layer: ROWS}} if way == "blocks" else {}
+                own = {"blocks": {layer: count}} if way == "blocks" else {}
                 small = compress(model, n_bytes=budget, data=seen, methods=way, layers=(layer,), **own)
                 lost = full[seed] - accuracy_of(small, test)
-                rows.append({"data": data, "share": share, "way": way, "seed": seed, "lost": f"{lost:.5g}"})
+                head = {"data": data, "network": name, "share": share}
+                rows.append(head | {"way": way, "seed": seed, "lost": f"{lost:.5g}"})
         where.progress(seed + 1, len(run))
     return {"blocks": rows}
 
 
 def jobs(settings):
     """Yield the measurements of every network, data set and noise, and the cuts by rows of pixels."""
+    cut, work = {"shares": settings.shares, "valid": settings.valid}, settings.seeds * len(settings.shares)
     for data in settings.data:
         for name in settings.networks:
             for noise in settings.noise:
                 own = {"data": data, "name": name, "noise": noise}
                 size = sum(a * b for a, b in zip(WIDTHS[name], WIDTHS[name][1:], strict=False))
-                work = 1e-6 * size * settings.work()
-                trained = Job(networks, own | settings.training(), work)
+                trained = Job(networks, own | settings.training(), 1e-6 * size * settings.work())
                 yield Job(measure, own | {"trained": trained, "valid": settings.valid}, 1e-6 * size * settings.seeds)
                 if name == "FC2" and not noise:
-                    given = {"data": data, "trained": trained, "shares": settings.shares, "valid": settings.valid}
-                    yield Job(blocks, given, settings.seeds * len(settings.shares))
+                    yield Job(blocks, {"data": data, "name": name, "trained": trained} | cut, work)
+        if settings.lenet_epochs and data == "mnist":
+            own = lenet5.Settings(seeds=settings.seeds, epochs=settings.lenet_epochs, valid=settings.valid)
+            dense = Job(lenet5.family, {"family": "dense"} | own.training(), own.work())
+            yield Job(blocks, {"data": data, "name": "LeNet-5", "trained": dense} | cut, work)
 
 
 def _entropy(tables, of, layer, cut, order="mpo", **where):
@@ -229,15 +238,21 @@ def claims(tables, settings):
                 words = f"{name}, {TITLES[data]}" + (f", {noise:.0%} of labels random" if noise else "")
                 yield from _claims_of_entropies(tables, own, words)
                 yield from _claims_of_noise(tables, own, words)
-        for share in settings.shares if "FC2" in settings.networks and 0 in settings.noise else ():
-            where = {"data": data, "share": share}
-            for way, label in (("svd", "SVD"), ("blocks", f"SVD of {ROWS} rows of pixels")):
-                values = functools.partial(_lost, tables, way, where)
-                words = f"accuracy lost, layer 1 of FC2 at {share:.0%} of its bytes, {label}, {TITLES[data]}"
-                yield Claim("F3", words, values)
+        cut = ["FC2"] if "FC2" in settings.networks and 0 in settings.noise else []
+        for name in cut + (["LeNet-5"] if settings.lenet_epochs and data == "mnist" else []):
+            *_, layer, count, what = BLOCKED[name]
+            for share in settings.shares:
+                lost = functools.partial(_lost, tables, data=data, network=name, share=share)
+                place = f"layer {layer} of {name} at {share:.0%} of its bytes"
+                for way, label in (("svd", "SVD"), ("blocks", f"SVD of {count} {what}")):
+                    yield Claim("F3", f"accuracy lost, {place}, {label}, {TITLES[data]}", functools.partial(lost, way))
+                yield Claim(
+                    "F3", f"accuracy of the SVD less that of {count} {what}, {place}, {TITLES[data]}",
+                    lambda lost=lost: lost("blocks") - lost("svd"),
+                )  # fmt: skip
 
 
-def _lost(tables, way, where):
+def _lost(tables, way, **where):
     return tables.columns("blocks", way=way, **where)["lost"]
 
 
@@ -342,6 +357,6 @@ def _gains_drawn(tables, settings):
 
 FULL = {
     "seeds": 5, "epochs": 20, "data": ("mnist", "fashion-mnist"), "networks": tuple(WIDTHS),
-    "shares": (0.03, 0.05, 0.1, 0.2, 0.3),
+    "shares": (0.03, 0.05, 0.1, 0.2, 0.3), "lenet_epochs": lenet5.LONG,
 }  # fmt: skip
 experiment = Experiment(Settings, jobs, claims, {"entropies": _entropies_drawn, "gains": _gains_drawn}, full=FULL)

@@ -29,7 +29,9 @@ def test_shapes_fit_the_layers(name, layer):
 
 
 def test_numbers_figures_and_claims(small_images, reproduced):
-    found = reproduced("increments", seeds=2, epochs=2, batch_size=50, valid=100, noise=(0.0, 0.4), shares=(0.3,))
+    found = reproduced(
+        "increments", seeds=2, epochs=2, batch_size=50, valid=100, noise=(0.0, 0.4), shares=(0.3,), lenet_epochs=1
+    )
     assert found.failures == []
     assert {path.stem for path in found.folder.glob("*.png")} == {"entropies", "gains"}
     entropies = found.tables.columns("entropies", order="flat", of="change", epoch="last", noise=0.0)
@@ -44,7 +46,16 @@ def test_numbers_figures_and_claims(small_images, reproduced):
     decided = [row["claim"] for row in found.claims if row["criterion"]]
     assert len(decided) == 3 + 2
     lost = found.tables.columns("blocks")
-    assert set(lost["way"]) == {"svd", "blocks"}
+    assert set(zip(lost["network"], lost["way"], strict=True)) == {
+        (network, way) for network in ("FC2", "LeNet-5") for way in ("svd", "blocks")
+    }
+
+
+def test_the_full_size_shares_networks_with_the_experiment_of_lenet5():
+    full = increments.Settings(**increments.FULL)
+    needed = {need.key for job in increments.jobs(full) for need in job.needs.values()}
+    other = increments.lenet5
+    assert needed & {job.key for job in other.jobs(other.Settings(**other.FULL))}
 
 
 @pytest.mark.parametrize("change", [{"networks": ("x",)}, {"data": ("cifar-10",)}, {"noise": (1.0,)}, {"seeds": 1}])
