@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from sshml.arguments import as_array, having, real
 from sshml.errors import SSHMLError
@@ -105,19 +105,6 @@ def plot_level(ax, values, label, tested=0):
     mean, error = band(values, tested)
     ax.axhline(mean, color="0.3", linewidth=1, linestyle="--", label=label)
     ax.axhspan(mean - error, mean + error, color="0.3", alpha=0.15, linewidth=0)
-    return ax
-
-
-def set_removed_axis(ax, what="removed", most=99.9):
-    """Make x the share kept (0 ... 1), on a falling logarithmic axis with the share removed, in %, at the ticks."""
-    removed = np.array([0, 50, 75, 90, 95, 98, 99, 99.5, 99.9])
-    removed = removed[removed <= most]
-    ax.set_xscale("log")
-    ax.set_xlim(1.15, 1 - most / 100)
-    ax.xaxis.set_major_locator(FixedLocator(1 - removed / 100))
-    ax.xaxis.set_major_formatter(FixedFormatter([f"{share:g}" for share in removed]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(f"{what} (%)")
     return ax
 
 

@@ -20,7 +20,7 @@ def test_functions_take_and_return_axes_and_leave_the_state_alone(ax, rng):
     x = np.linspace(0.1, 1, 5)
     for made in (
         plotting.plot_band(ax, x, x, 0.1 * x, "label"),
-        plotting.set_removed_axis(ax),
+        plotting.set_number_axis(ax, 64, "kept"),
         plotting.set_accuracy_axis(ax),
         plotting.plot_vector(ax, rng.normal(size=(4, 4))),
         plotting.plot_shares(ax, rng.random((3, 4))),
@@ -37,15 +37,6 @@ def test_band_spans_one_standard_deviation(ax):
     plotting.plot_band(ax, [0, 1], np.array([0.5, 0.6]), np.array([0.1, 0.2]))
     corners = ax.collections[0].get_paths()[0].vertices
     np.testing.assert_allclose((corners[:, 1].min(), corners[:, 1].max()), (0.4, 0.8))
-
-
-def test_removed_axis_reads_in_percent(ax):
-    plotting.set_removed_axis(ax, "weights removed", most=99)
-    labels = dict(zip(ax.get_xticks(), (t.get_text() for t in ax.get_xticklabels()), strict=True))
-    assert labels[0.5] == "50"
-    assert labels[1.0] == "0"
-    assert ax.get_xlabel() == "weights removed (%)"
-    assert ax.get_xlim()[0] > ax.get_xlim()[1]
 
 
 def test_groups_show_mean_and_spread_of_what_exists(ax):
@@ -189,3 +180,36 @@ def test_an_evaluation_over_a_diagram_has_maps(dataset, run, tmp_path):
     assert sum(count for _, count in rows.values()) == 60
     hits = sum(values * count for values, count in rows.values())
     np.testing.assert_allclose(np.nan_to_num(hits) / 60, found.accuracy, atol=1e-12)
+
+
+def test_a_figure_is_as_wide_as_a_page_at_most():
+    figure, axes = plotting.new_figure(2, 3, width=4.0, height=3.0)
+    width, height = figure.get_size_inches()
+    assert width == pytest.approx(plotting.PAGE)
+    assert height == pytest.approx(2 * 3.0 * 0.75)
+    assert [ax.get_title(loc="left") for ax in axes.flat] == ["(a)", "(b)", "(c)", "(d)", "(e)", "(f)"]
+    plotting.name_panel(axes[0, 1], "second")
+    assert axes[0, 1].get_title(loc="left") == "(b) second"
+    figure, axes = plotting.new_figure(width=3.0)
+    assert figure.get_size_inches()[0] == pytest.approx(3.0)
+    assert plotting.name_panel(axes[0, 0], "alone").get_title(loc="left") == "alone"
+
+
+def test_few_seeds_are_dots(ax):
+    plotting.plot_points(ax, [1, 2], [np.arange(9.0), np.arange(10.0)])
+    dots = [line for line in ax.lines if line.get_marker() == "."]
+    assert [len(line.get_xdata()) for line in dots] == [9]
+
+
+def test_a_level_with_its_band(ax):
+    plotting.plot_level(ax, [0.8, 0.9], "dense", tested=100)
+    assert ax.lines[0].get_ydata()[0] == pytest.approx(0.85)
+    expected = (0.005 + 0.85 * 0.15 / 100) ** 0.5
+    assert ax.patches[0].get_height() == pytest.approx(2 * expected)
+
+
+def test_axes_of_errors_and_numbers(ax):
+    plotting.set_number_axis(plotting.set_error_axis(ax, 1000), 128, "kept")
+    assert ax.get_yscale() == ax.get_xscale() == "log"
+    assert ax.get_ylim()[0] < 1e-3
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2", "4", "8", "16", "32", "64", "128"]

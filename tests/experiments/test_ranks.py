@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+import torch
 
+from sshml.analysis import level_directions
+from sshml.chain import critical_states, fixed_signs
+from sshml.classifier import load_run
 from sshml.dataset import open_dataset
 from sshml.errors import SSHMLError
-from sshml.experiments import Where, ranks
+from sshml.experiments import Result, Where, ranks
 from sshml.experiments.experiment import plain
 from sshml.tables import read_csv
 
@@ -45,6 +49,29 @@ def test_the_formula_is_right_by_none_or_one_more(tmp_path):
             return {"rank": np.array([8, 9, 10, np.nan, 7]), "predicted": np.array([8, 8, 8, 8, 8])}
 
     assert ranks.is_right(Table(), "any").tolist() == [1, 1, 0, 0, 0]
+
+
+def test_two_numbers_a_sample_are_the_projection(tmp_path):
+    """The accuracy of W P, P the projection on a level's two directions, by networks with that weight."""
+    spec = ranks.Settings(**SMALL).chains("levels 6, 9", 0)
+    ranks.chains(Where(folder=tmp_path), **plain(spec))
+    view = ranks.SETTINGS["levels 6, 9"]["view"]
+    made = Result({}, tmp_path)
+    training = {"epochs": 2, "view": view}
+    ranks.networks(Where("cpu", folder=tmp_path), made, training, (16, 8), "relu", 2)
+    data, run = open_dataset(tmp_path / ranks.FILE), load_run(tmp_path / ranks.RUN)
+    of_f, _, _, alone, levels = ranks._directions(data, run)
+    assert of_f.shape == (2, 2)
+    even = critical_states(16)[0]
+    even = (even * fixed_signs(even)[:, None])[[6, 9]]
+    seen = data.valid.inputs(view="states/levels=6,9/signs=none")
+    f, g = level_directions(seen, even, np.array([6, 9]))
+    models = run.models()
+    for model, level in zip(models, levels, strict=True):
+        basis = np.stack([f, g], 1).reshape(2, 2, -1)[level]
+        weight = model[1].weight.detach().double().numpy()
+        model[1].weight.data = torch.from_numpy(weight @ basis.T @ basis).float()
+    np.testing.assert_allclose(run.with_models(models).accuracy(data.test), alone, atol=0.005)
 
 
 def test_settings_that_cannot_be():
