@@ -20,7 +20,6 @@ def test_functions_take_and_return_axes_and_leave_the_state_alone(ax, rng):
     x = np.linspace(0.1, 1, 5)
     for made in (
         plotting.plot_band(ax, x, x, 0.1 * x, "label"),
-        plotting.set_number_axis(ax, 64, "kept"),
         plotting.set_accuracy_axis(ax),
         plotting.plot_vector(ax, rng.normal(size=(4, 4))),
         plotting.plot_shares(ax, rng.random((3, 4))),
