@@ -29,7 +29,7 @@ def new_figure(rows=1, columns=1, width=3.4, height=2.6, **options):
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for number, ax in enumerate(axes.flat):
-        ax.tick_params(labelsize=7)
+        ax.tick_params(labelsize=7, which="both")
         for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
             text.set_fontsize(8)
         if axes.size > 1:
@@ -133,8 +133,13 @@ def plot_vector(ax, vector, rows="level"):
 
 
 def plot_shares(ax, shares, rows="level"):
-    """Draw the weight (seed, row) of a singular vector on each row: mean as bars, seeds as dots; dotted: uniform."""
+    """Draw the weight (seed, row) of a singular vector on each row: mean as bars, seeds as dots; dotted: uniform.
+
+    The two mid-gap levels are yellow.
+    """
     row = np.arange(1, shares.shape[1] + 1)
+    if rows == "level":
+        ax.axvspan(len(row) // 2 - 0.5, len(row) // 2 + 1.5, color=COLORS[4], alpha=0.25, zorder=0)
     ax.bar(row, shares.mean(0), color=COLORS[5])
     ax.plot(np.broadcast_to(row, shares.shape), shares, ".", color=COLORS[0], markersize=2)
     ax.axhline(1 / len(row), color="0.5", linewidth=0.8, linestyle=":")
@@ -318,8 +323,9 @@ def selection_figure(selection, ratio, winding):
     name_panel(axes[0, 0], "first network")
     plot_shares(axes[0, 1], selection.row_share[:, 0], rows)
     name_panel(axes[0, 1], "all networks")
-    plot_score(axes[0, 2], ratio, selection.score[0], winding).legend(markerscale=4)
+    plot_score(axes[0, 2], ratio, selection.score[0], winding)
     name_panel(axes[0, 2], "first network, test chains")
+    legend_below(figure, axes[0, 2], markerscale=4)
     return figure
 
 
@@ -503,7 +509,7 @@ def _draw_confusion(ax, evaluations):
     ax.set_yticks(range(len(shares)), found.labels)
     ax.set_xlabel("predicted label")
     ax.set_ylabel("true label")
-    ax.set_title(f"{f'{label}: ' if label else ''}shares of each true label{'' if few else ' (%)'}", fontsize=9)
+    name_panel(ax, f"{f'{label}: ' if label else ''}shares of each true label{'' if few else ' (%)'}")
 
 
 def chains_figure(preview):

@@ -93,11 +93,9 @@ def _fig3(tables, settings):
 def _scores(tables, settings):
     figure, axes = new_figure(2, len(settings.views), width=2.4, height=2.2)
     for column, (view, title) in enumerate(_shown(settings).items()):
-        rows, middle = "site" if view == "projector" else "level", settings.cells
+        rows = "site" if view == "projector" else "level"
         shares = tables.columns("fig3_shares", view=view)
-        ax = plot_shares(axes[0, column], shares["share"].reshape(-1, 2 * middle), rows)
-        if rows == "level":
-            ax.axvspan(middle - 0.5, middle + 1.5, color=COLORS[4], alpha=0.25, zorder=0)  # the mid-gap pair
+        ax = plot_shares(axes[0, column], shares["share"].reshape(-1, 2 * settings.cells), rows)
         name_panel(ax, title)
         scores = tables.columns("fig3_scores", view=view)
         plot_score(axes[1, column], scores["w/v"], scores["score"], scores["winding"])
