@@ -249,7 +249,7 @@ def _draw(tables, settings):
             for name, color in lines:
                 values = [_of_network(tables, settings, name, w, middle, trained) for w in strengths]
                 curve(axes[0, 2], strengths, values, None, color, marker="o", linestyle=line)
-        name_panel(axes[0, 2], f"{middle} chains of W = 1, dotted: W = 0")
+        name_panel(axes[0, 2], "trained at W = 1; dotted: W = 0")
     for ax in axes[0]:
         ax.set_yscale("log")
         ax.set_ylim(floor / 1.3, 1)

@@ -16,6 +16,7 @@ import numpy as np
 from sshml.classifier import LeNet5, finetune, resident
 from sshml.compression import MPOShape, compress, n_bytes, tensorize
 from sshml.dataset import images
+from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule, near
 from sshml.experiments.claims import standard_error
 from sshml.experiments.image_nets import (
@@ -90,7 +91,15 @@ def truncate(where, dense, way, shares, valid):
         own = n_bytes(model) if layers is None else sum(n_bytes(model[int(layer)]) for layer in layers)
         for part in shares:
             budget = n_bytes(model) - int((1 - part) * own)
-            small = compress(model, n_bytes=budget, data=seen, methods=methods, layers=layers) if part < 1 else model
+            try:
+                small = (
+                    compress(model, n_bytes=budget, data=seen, methods=methods, layers=layers) if part < 1 else model
+                )
+            except SSHMLError as error:
+                if "impossible" not in str(error):
+                    raise
+                done += 1  # rank 1 is more: there is no such cut
+                continue
             tuned = finetune(small, seen, kept, seed=int(seed), device=where.device)
             rows.append({
                 "way": way, "share": part, "seed": seed, "used": f"{n_bytes(small) / n_bytes(model):.5g}",
