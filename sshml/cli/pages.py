@@ -1,5 +1,6 @@
 """The command that makes one page of what is in a folder or file."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def report(
     from sshml.files import new_file, refuse_existing
     from sshml.webpage import page
 
-    place = path.resolve()
+    place = Path(os.path.abspath(path))  # noqa: PTH100  (resolve follows links, and raises where they loop)
     out = place.with_name(f"{place.name if place.is_dir() else place.stem}.html") if out is None else out
     refuse_same(out, path)
     refuse_existing(out, force)

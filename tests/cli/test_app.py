@@ -12,7 +12,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands]
 
 
 def test_every_command_is_there():
-    known = "generate check info show export train evaluate compress sweep select entanglement reproduce"
+    known = "generate check info show export train evaluate compress sweep select entanglement reproduce report"
     assert sorted(COMMANDS) == sorted(known.split())
 
 

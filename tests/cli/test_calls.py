@@ -75,6 +75,7 @@ BASES = {
     "train": ("chains.h5", "OUT.h5", "--hidden", "2", "--seeds", "1", "--epochs", "1", "--device", "cpu"),
     "evaluate": ("run.h5", "chains.h5", "--device", "cpu"),
     "reproduce": ("phases", "--out", "OUT", "--part", "1/100000", "--set", "test=10", "--set", "train=10"),
+    "report": ("run.h5", "--out", "OUT.html"),
     "sweep": ("run.h5", "chains.h5", "--out", "OUT.csv", "--device", "cpu"),
     "select": ("run.h5", "chains.h5", "--out", "OUT.png"),
     "entanglement": ("run.h5", "--out", "OUT.png", "--shuffles", "2"),

@@ -129,7 +129,7 @@ def test_other_chains(call, tmp_path):
     shares = [value for name, value in rows.items() if name.startswith("share of topological chains, disorder_v")]
     assert len(shares) == 4
     assert all(0 <= share <= 1 for share in shares)
-    assert 0.3 < rows["label from one number, gap (test)"]["accuracy"] <= 1
+    assert 0.3 < rows["label from one number, half gap (test)"]["accuracy"] <= 1
     assert call(tmp_path, "show", "a.h5", "--out", "a.png")[0] == 0
 
 
