@@ -19,7 +19,8 @@ def exact_network(cells, level=None):
 
     With a level n it has four, |F + G| and |F - G|, where G = <g, psi_n> and F = <f, psi_n>, g the state at w = v and f
     its derivative by ln(w/v) (`critical_states`): the chain is topological where F G > 0, that is |F + G| > |F - G|.
-    Layer 1 has rank 2. That the rule holds for every level and every w/v was found by trial, at N = 4 to 48.
+    Layer 1 has rank 2. That the rule holds for every level and 0 < w/v < inf was found by trial, at N = 4
+    to 48; not for v = 0 or w = 0, where levels are degenerate, nor within rounding of w = v.
 
     Args:
         cells: M, 2 or more.

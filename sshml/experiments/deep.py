@@ -185,7 +185,8 @@ def jobs(settings):
 
 def _work(network):
     """Return about how long an image takes, in those of ResNet-20 of k = 1."""
-    return {"vgg16": 7, "vgg19": 10, "resnet20-1": 1, "densenet40": 16}.get(network, 9 * int(network[6:8]) / 20)
+    known = {"vgg16": 7, "vgg19": 10, "resnet20-1": 1, "densenet40": 16}
+    return known[network] if network in known else 9 * int(network[6:8]) / 20
 
 
 def _test(tables, network, form):

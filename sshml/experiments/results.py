@@ -54,6 +54,11 @@ def _settings(folder):
         ) from None
 
 
+def _refuse_unfinished(folder, known):
+    if not known["complete"]:
+        raise SSHMLError(f"{folder} is unfinished: its tables were being written; run the same command again.")
+
+
 def write(folder, name, experiment, settings, jobs, results, inventory):
     """Write tables, claims and figures; return (rows of claims.csv, failures as lines).
 
@@ -97,8 +102,7 @@ def redraw(folder, name, experiment):
     """Make claims and figures anew from the tables of a folder; return (rows of claims.csv, failures as lines)."""
     folder = Path(folder)
     known = _settings(folder)
-    if not known["complete"]:
-        raise SSHMLError(f"{folder} is unfinished: its tables were being written; run the same command again.")
+    _refuse_unfinished(folder, known)
     settings = settings_of(experiment, changes={field: _tuples(value) for field, value in known["settings"].items()})
     made = [file for file in known["files"] if file.endswith(".csv") and file != "claims.csv"]
     claims, failures, files = conclude(folder, experiment, settings, made)
@@ -125,6 +129,7 @@ def results_of(folder):
     """
     folder = as_path(folder, "folder")
     known, tables = _settings(folder), Tables(folder)
+    _refuse_unfinished(folder, known)
     rows = {name: tables.rows(name) if f"{name}.csv" in known["files"] else [] for name in ("claims", "jobs")}
     figures = {}
     for file in known["files"]:

@@ -47,7 +47,8 @@ def test_every_experiment_has_a_name_and_a_line():
         short, experiment = load(name)
         assert short == name
         assert settings_of(experiment) == experiment.settings()
-        assert settings_of(experiment, full=True) is not None
+        for full in (False, True):
+            assert list(experiment.jobs(settings_of(experiment, full=full)))
         assert all(hasattr(settings_of(experiment), field) for field, *_ in described(experiment))
 
 

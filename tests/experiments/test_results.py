@@ -73,3 +73,13 @@ def test_claims_of_every_kind(tmp_path, claims, count, words):
     assert len(rows) == count
     assert len(failures) == len(words)
     assert all(line.startswith(word) for line, word in zip(failures, words, strict=True))
+
+
+def test_unfinished_results_are_not_shown(tmp_path):
+    from sshml.experiments import results_of
+
+    (tmp_path / "own").mkdir()
+    known = {"experiment": "own", "settings": {}, "files": [], "complete": False}
+    (tmp_path / "own" / "settings.json").write_text(json.dumps(known))
+    with pytest.raises(SSHMLError, match="unfinished"):
+        results_of(tmp_path / "own")
