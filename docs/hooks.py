@@ -1,7 +1,9 @@
 """What mkdocs cannot know: results of `paper/`, the index of public names, and that no name is forgotten."""
 
+import dataclasses
 import importlib
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 import sshml
-from sshml.experiments.claims import measured
+from sshml.experiments import load, settings_of
+from sshml.experiments.claims import SHOWN, markdown_line, shown
+from sshml.experiments.experiment import canonical, plain
 from sshml.tables import read_csv
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +23,6 @@ BARS = (
     " settings, of accuracies with the error of the test set that they share; small dots are single networks."
 )
 """What a figure of an experiment shows, where its axes and legend do not say something else."""
-COLUMNS = ("", "claim", "source", "published", "measured", "criterion", "verdict")
 
 
 def on_files(files, config):
@@ -47,25 +50,29 @@ def results(name, up=""):
     for path in sorted(folder.glob("*.png")):
         caption = f"{path.stem}. {BARS}"
         parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", "", f"*{caption}*", ""]
-    parts += ["```sh", f"sshml reproduce {name} --full      # trains, then draws", "```", ""]
+    parts += ["```sh", command(name, folder), "```", ""]
     rows = read_csv(folder / "claims.csv")
     for decided, title in ((True, "Claims that were decided"), (False, "What was measured beside them")):
         own = [row for row in rows if bool(row["criterion"]) == decided]
-        if not own:
-            continue
-        parts += [f'??? note "{title}: {len(own)}"', ""]
-        table = [COLUMNS, ("---",) * len(COLUMNS)]
-        for row in own:
-            why = f" ({row['unlike']})" if row.get("unlike") else ""
-            said = (row["id"], row["claim"], row["source"], row["published"], measured(row), row["criterion"])
-            table.append((*said, row["verdict"] + why))
-        parts += ["    | " + " | ".join(cell(text) for text in line) + " |" for line in table] + [""]
+        if own:
+            table = [SHOWN, ["---"] * len(SHOWN), *map(shown, own)]
+            parts += [f'??? note "{title}: {len(own)}"', "", *(f"    {markdown_line(line)}" for line in table), ""]
     return "\n".join(parts)
 
 
-def cell(text):
-    """Return a text as it may stand in a table."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+def command(name, folder):
+    """Return the command whose settings are those of a folder of results."""
+    _, experiment = load(name)
+    known = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["settings"]
+    sizes = {full: plain(dataclasses.asdict(settings_of(experiment, full))) for full in (True, False)}
+    changes = {
+        full: {field: value for field, value in known.items() if canonical(own.get(field)) != canonical(value)}
+        for full, own in sizes.items()
+    }
+    full = len(changes[True]) <= len(changes[False]) and bool(experiment.full)
+    texts = (",".join(map(str, value)) if isinstance(value, list) else value for value in changes[full].values())
+    options = [f"--set {field}={text}" for field, text in zip(changes[full], texts, strict=True)]
+    return " ".join(["sshml reproduce", name, *(["--full"] if full else []), *options])
 
 
 def public(room):
@@ -90,8 +97,8 @@ def names(room):
     lines = [f"\n## `sshml.{room}`\n", "| name | |", "|---|---|"]
     for name, (thing, address) in public(room).items():
         told = callable(thing) or inspect.ismodule(thing)
-        first = cell(inspect.getdoc(thing).partition("\n\n")[0]) if told else "a constant"
-        lines.append(f"| [`{name}`][{address}] | {first} |")
+        first = inspect.getdoc(thing).partition("\n\n")[0] if told else "a constant"
+        lines.append(markdown_line((f"[`{name}`][{address}]", first)))
     return "\n".join(lines) + "\n"
 
 
@@ -111,6 +118,6 @@ def on_post_build(config):
         if missing:
             raise PluginError(f"reference/{room} lacks {', '.join(missing)}")
     written = "".join(path.read_text(encoding="utf-8") for path in pages.rglob("*.md"))
-    missing = [name for name in sshml.__all__ if not re.search(rf"\b{name}\b", written)]
+    missing = [name for name in sshml.__all__ if not re.search(rf"`{name}\b|sshml\.{name}\b", written)]
     if missing:
         raise PluginError(f"no page tells of {', '.join(missing)}")

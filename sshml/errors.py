@@ -12,6 +12,10 @@ class GapClosedError(SSHMLError):
     """Refuse to label a chain whose gap is closed, where the winding number is undefined."""
 
 
+class BudgetError(SSHMLError):
+    """Refuse a budget of bytes that no choice of forms and sizes meets."""
+
+
 def is_out_of_memory(error):
     """Return whether an error says that memory, of the machine or of a card, does not suffice."""
     words = ("can't allocate memory", "out of memory")

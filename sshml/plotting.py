@@ -384,10 +384,9 @@ def spectra_figure(report):
         if rank is not None:
             ax.axvline(rank, color=COLORS[1], linewidth=1, linestyle="--")
         ax.set_yscale("log")
-        ax.set_title(f"{name}: {f'rank {rank}' if rank else 'not cut'}", fontsize=8)
-        ax.tick_params(labelsize=7)
+        name_panel(ax, f"{name}: {f'rank {rank}' if rank else 'not cut'}")
     for ax in axes.flat[len(names) :]:
-        ax.set_axis_off()
+        figure.delaxes(ax)
     figure.supxlabel("number of the singular value", fontsize=8)
     figure.supylabel("relative to the largest", fontsize=8)
     return figure
@@ -454,7 +453,7 @@ def evaluation_figure(evaluations):
         plot_diagram(axes[1, 0], found.diagram, found.diagram.topological, "share of topological chains")
         plot_diagram(axes[1, 1], found.diagram, found.in_diagram, "accuracy")
         for ax in axes[1, 2:]:
-            ax.set_axis_off()
+            figure.delaxes(ax)
     if len(evaluations) > 1:
         axes[0, 0].legend(fontsize=7)
     return figure
@@ -550,7 +549,7 @@ def chains_figure(preview):
     _draw_markers(axes[1, 1], preview)
     if preview.diagram:
         plot_diagram(axes[0, 2], preview.diagram, preview.diagram.topological, "share of topological chains")
-        axes[1, 2].set_axis_off()
+        figure.delaxes(axes[1, 2])
     return figure
 
 

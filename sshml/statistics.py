@@ -74,6 +74,18 @@ def with_test_error(mean, error, tested):
     return np.sqrt(as_array(error, "error", dtype=float) ** 2 + shared)
 
 
+def group_means(values, groups):
+    """Return the means of the finite values of each group, in the order of the groups' numbers; NaN for none.
+
+    >>> group_means([1.0, 3.0, np.nan, 5.0], [0, 0, 1, 1]).tolist()
+    [2.0, 5.0]
+    """
+    values, groups = as_array(values, "values", kinds="biuf", dtype=float), as_array(groups, "groups")
+    if values.shape != groups.shape or values.ndim != 1:
+        raise SSHMLError(f"values {values.shape} and groups {groups.shape} do not match; give a group for each.")
+    return np.array([mean_std(values[groups == one])[0] for one in np.unique(groups)])
+
+
 def band(values, tested=0):
     """Return (mean, standard deviation) over the first axis, the seeds; a standard deviation of 0 for a single one.
 

@@ -36,8 +36,8 @@ SCRIPT = """
 for (const part of document.querySelectorAll("section.rows")) {
   const table = part.querySelector("table"), body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
   const key = (row, at) => {
-    const text = row.cells[at].textContent.trim(), number = parseFloat(text);
-    return text !== "" && !isNaN(number) && /^[-+.\\d]/.test(text) ? [0, number] : [1, text];
+    const text = row.cells[at].textContent.trim();
+    return text !== "" && isFinite(text) ? [0, Number(text)] : [1, text];
   };
   heads.forEach((head, at) => head.querySelector("button").addEventListener("click", () => {
     const down = head.getAttribute("aria-sort") === "ascending";
@@ -107,7 +107,7 @@ def _cell(value):
 
 
 def _drawn(figure, name):
-    """Return a figure as SVG, its texts as texts, its ids of this name; as a PNG where that would be large."""
+    """Return a figure as SVG with texts as texts and references of this name; as a PNG where that would be large."""
     import matplotlib
 
     file = io.BytesIO()

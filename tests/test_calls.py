@@ -200,7 +200,7 @@ LEFT_OUT = {
     "classifier": "Recipe Run StackedLinear check_labels"  # made by fit and stack
     " FC2 LeNet5 CumulativeLogs",  # without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
-    " product tensorised",  # steps of others, which check
+    " product shrinkage tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results
     "experiments": "Claim Experiment Job Outcome Plan Result Rule Shown Where job_lines names",  # by their owner
 }
@@ -645,7 +645,7 @@ def made(data, run, folder):
             analysis.rotated_cuts,
             {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},
         ),
-        "analysis.shrunk": (analysis.shrunk, {"weight": layer, "sigma": "median"}),
+        "analysis.shrunk": (analysis.shrunk, {"weight": layer}),
         "analysis.shuffled_cuts": (
             analysis.shuffled_cuts,
             {"weight": layer, "shape": shape, "draws": 1, "seed": 0, "order": None},

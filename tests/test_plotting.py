@@ -83,7 +83,7 @@ def test_fronts_and_spectra_of_a_compressed_model():
     with pytest.raises(SSHMLError, match="no accuracy"):
         plotting.front_figure(front(model, shares=(0.4,)))
     figure = plotting.spectra_figure(report(model, compress(model, 0, "svd", rank=3)))
-    assert [ax.get_title() for ax in figure.axes] == ["0: rank 3", "2: not cut"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["(a) 0: rank 3", "(b) 2: not cut"]
     with pytest.raises(SSHMLError, match="no matrices"):
         plotting.spectra_figure(report(nn.ReLU(), nn.ReLU()))
 
@@ -140,7 +140,7 @@ def test_other_chains_are_shown(tmp_path, options):
     generate(DatasetSpec(cells=3, train=4, valid=2, test=40, **options), tmp_path / "a.h5")
     found = preview(open_dataset(tmp_path / "a.h5").test, 5, 2)
     figure = plotting.chains_figure(found)
-    assert len(figure.axes) == (7 if "disorder_v" in options else 4)  # with a colour bar
+    assert len(figure.axes) == (6 if "disorder_v" in options else 4)  # with a colour bar
     shown = figure.axes[4 if "disorder_v" in options else 3]
     text = [label.get_text() for label in shown.get_legend().get_texts()]
     assert any("dipole" in word for word in text) == ("half_cell" not in options)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.statistics import band, mean_std, spread, with_test_error
+from sshml.statistics import band, group_means, mean_std, spread, with_test_error
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_a_band_over_seeds(rng):
     for found, expected in zip(band(values), (values.mean(0), values.std(0, ddof=1)), strict=True):
         np.testing.assert_allclose(found, expected)
     np.testing.assert_array_equal(band(values[:1])[1], 0)
+
+
+def test_means_of_groups():
+    np.testing.assert_array_equal(group_means([1.0, np.nan, 3.0, np.nan], [2, 2, 1, 3]), [3.0, 1.0, np.nan])
+    with pytest.raises(SSHMLError, match="do not match"):
+        group_means([1.0], [0, 1])

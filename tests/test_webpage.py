@@ -33,7 +33,7 @@ def example():
     figure, axes = new_figure()
     axes[0, 0].plot([0, 1], [0.123456789, 1])
     axes[0, 0].set_xlabel("x < 0.12345 & more")
-    rows = [["beta 10", 10], ["alpha", 9.5], ["gamma", -1], ["b 10", ""]]
+    rows = [["beta 10", 10], ["alpha", 9.5], ["gamma", -1], ["b 10", "2026-11-29"]]
     parts = [Text("Numbers", 2), Text("a <b> & c"), Rows(("name", "value"), rows), Picture(figure, "a figure")]
     return page("A title <1>", parts, {"text": "</script><b>", "numbers": [1, None]})
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sshml.arguments import as_array, choice
-from sshml.compression import CompressedLinear, median_of_noise
+from sshml.compression import CompressedLinear, median_of_noise, shrinkage
 from sshml.errors import SSHMLError
 
 SIGMAS = ("median", "entries")
@@ -58,11 +58,12 @@ def singular_values(weight):
     return torch.linalg.svdvals(torch.from_numpy(weight)).numpy() * scale[..., None]
 
 
-def shrunk(weight, sigma="median"):
+def shrunk(weight):
     """Return the best estimate of the signal in a weight, in the mean square, if signal and noise are as follows.
 
-    The weight is a matrix of low rank plus independent noise, the singular vectors of the former uniform. With beta =
-    m/n <= 1 the ratio of the sides and y = s/(sigma n^(1/2)) every singular value y >= 1 + beta^(1/2) becomes
+    The weight is a matrix of low rank plus independent noise, the singular vectors of the former uniform; sigma is that
+    of `marchenko_pastur_edge` by the median. With beta = m/n <= 1 the ratio of the sides and y = s/(sigma n^(1/2))
+    every singular value y >= 1 + beta^(1/2) becomes
 
         ((y^2 - beta - 1)^2 - 4 beta)^(1/2) / y
 
@@ -71,28 +72,21 @@ def shrunk(weight, sigma="median"):
 
     Args:
         weight: array or tensor (..., out, in), or a layer.
-        sigma: as in `marchenko_pastur_edge`.
 
     Returns:
         float64 array of the shape of the weight.
 
     Raises:
-        SSHMLError: no weight, another sigma.
+        SSHMLError: no weight.
 
     >>> shrunk(np.diag([9.0, 1.0, 1.0, 1.0])).round(3).diagonal().tolist()
     [8.653, 0.0, 0.0, 0.0]
     """
     weight, scale = _scaled(weight)
-    rows, columns = sorted(weight.shape[-2:])
-    beta = rows / columns
-    unit = marchenko_pastur_edge(weight, sigma)[..., None] / (1 + beta**0.5)  # sigma n^(1/2)
-    left, values, right = np.linalg.svd(weight, full_matrices=False)
-    noisy = unit > 1e-12 * values[..., :1]  # else it is rounding, and nothing is lowered
-    y = values / np.where(noisy, unit, 1)
-    signal = noisy & (y >= 1 + beta**0.5)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lowered = np.where(signal, unit * np.sqrt(np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)) / y, 0)
-    return (left * np.where(noisy, lowered, values)[..., None, :]) @ right * scale[..., None, None]
+    left, values, right = torch.linalg.svd(torch.from_numpy(weight), full_matrices=False)
+    factors, above = shrinkage(values**2, *weight.shape[-2:])
+    kept = torch.where(above, values * factors, 0)
+    return ((left * kept[..., None, :]) @ right).numpy() * scale[..., None, None]
 
 
 def outliers(weight, sigma="median"):

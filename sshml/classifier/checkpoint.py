@@ -10,6 +10,7 @@ import torch
 
 from sshml.arguments import as_state, function, instance
 from sshml.classifier.deep import VGG, DenseNet, ResNet
+from sshml.classifier.features import WindingNetwork
 from sshml.classifier.networks import MLP, LeNet5
 from sshml.classifier.run import Run
 from sshml.classifier.spec import TrainingSpec
@@ -17,7 +18,7 @@ from sshml.errors import SSHMLError, one_line
 from sshml.files import new_file
 from sshml.hdf5 import new_hdf5, open_hdf5, refuse_foreign, seal
 
-NETWORKS = {network.__name__: network for network in (MLP, LeNet5, VGG, ResNet, DenseNet)}
+NETWORKS = {network.__name__: network for network in (MLP, LeNet5, VGG, ResNet, DenseNet, WindingNetwork)}
 """Those that a file of a run builds by itself."""
 FORMAT, FORMAT_VERSION, SEALED_SINCE = "sshml-run", 2, 2
 

@@ -1,5 +1,6 @@
 """The command that makes one page of what is in a folder or file."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from sshml.cli.options import Force
 from sshml.console import plain_data, waiting
 from sshml.errors import SSHMLError
 
-CLAIMS = ("id", "claim", "source", "published", "mean", "std", "error", "seeds", "criterion", "verdict")
+CLAIMS = ("id", "claim", "source", "published", "mean", "std", "error", "seeds", "of", "criterion", "verdict", "unlike")
 JOBS = ("job", "tables", "seconds", "threads", "machine", "device", "date", "code")
 
 
@@ -102,7 +103,13 @@ def _run(path):
         "tensor", "shape", "numbers", "largest singular value", "stable rank", "values above the noise",
     )  # fmt: skip
     history = {name: values.tolist() for name, values in run.history.items()}
-    data = {"members": members, "tensors": layers, "history": history, "training": run.training, "dataset": run.data}
+    data = {
+        "members": members,
+        "tensors": layers,
+        "history": history,
+        "training": run.training,
+        "dataset": run.data and json.loads(run.data),
+    }
     parts = [
         Text(f"{len(run)} networks {run.model().__class__.__name__}; {run.training}."),
         Text("Networks", 2), Rows(heads[0], members),

@@ -158,7 +158,7 @@ def _refuse_device(device):
 
 
 def _report(outcomes, json):
-    from sshml.experiments.claims import measured, most_telling
+    from sshml.experiments.claims import SHOWN, most_telling, shown
 
     rows = [{"experiment": outcome.name} | row for outcome in outcomes for row in outcome.claims]
     if json:
@@ -166,11 +166,10 @@ def _report(outcomes, json):
         print_json([row | {name: float(row[name]) if row[name] else None for name in numbers} for row in rows])
     elif rows:
         decided = sum(row["criterion"] != "" for row in rows)
-        shown = most_telling(rows, max(LINES, decided) if len(outcomes) > 1 else LINES)
-        head = ("", "claim", "source", "published", "measured (n)", "verdict")
-        table = [(r["id"], r["claim"], r["source"], r["published"], measured(r), r["verdict"]) for r in shown]
-        some = f" ({len(shown)} of {len(rows)}, those of the sources first; all are in claims.csv)"
-        print_table(f"Claims{some if len(shown) < len(rows) else ''}", head, table)
+        first = most_telling(rows, max(LINES, decided) if len(outcomes) > 1 else LINES)
+        head, *table = ((*line[:5], line[6]) for line in (SHOWN, *map(shown, first)))  # the criterion is in claims.csv
+        some = f" ({len(first)} of {len(rows)}, those of the sources first; all are in claims.csv)"
+        print_table(f"Claims{some if len(first) < len(rows) else ''}", head, table)
     if not json:
         for outcome in outcomes:
             count = f"{len(outcome.claims)} claims in claims.csv, figures (png, pdf), tables (csv), jobs.csv"

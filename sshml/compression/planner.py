@@ -22,7 +22,7 @@ from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum
 from sshml.compression.timing import compare
-from sshml.errors import SSHMLError
+from sshml.errors import BudgetError, SSHMLError
 from sshml.tables import aligned
 
 LOOK = 1024
@@ -337,7 +337,7 @@ class Menu:
         number = front.within(budget)
         if number is None:
             least = int(front.bytes[0])
-            raise SSHMLError(
+            raise BudgetError(
                 f"a budget of {budget} bytes is impossible: the smallest possible is {least} bytes, share"
                 f" {_up(least / self.n_bytes)}; the rest of the model stays dense."
             )

@@ -80,18 +80,32 @@ class Spectrum:
     def shrinkage(self):
         """Return the factors of the singular values that undo the level repulsion of noise, (group, rank).
 
-        sqrt((y^2 - b - 1)^2 - 4 b) / y^2 for y = s / (sigma sqrt(n)) > 1 + sqrt(b), b the ratio of the sides and sigma
-        from the median singular value: the best ones for the Frobenius loss (Gavish, Donoho, IEEE Trans. Inf. Theory
-        63, 2137 (2017)). Values within the noise keep their factor 1: how many to keep is the rank's to say.
+        Those of the function `shrinkage`; values within the noise keep their factor 1: how many to keep is the rank's
+        to say.
         """
         rows, columns = self.weight.shape[1:]
-        ratio = min(rows, columns) / max(rows, columns)
-        median = self.energies.median(dim=1, keepdim=True).values / median_of_noise(ratio)
-        squares = self.energies / median.clamp_min(1e-300)
-        inside = ((squares - ratio - 1) ** 2 - 4 * ratio).clamp_min(0).sqrt() / squares.clamp_min(1e-300)
-        found = torch.where(squares > (1 + math.sqrt(ratio)) ** 2, inside, torch.ones_like(inside))
-        missing = min(rows, columns) - found.shape[1]
-        return nn.functional.pad(found, (0, max(0, missing)), value=1.0)
+        factors, above = shrinkage(self.energies, rows, columns)
+        missing = min(rows, columns) - factors.shape[1]
+        return nn.functional.pad(torch.where(above, factors, 1), (0, max(0, missing)), value=1.0)
+
+
+def shrinkage(squares, rows, columns):
+    """Return (factors that undo the level repulsion of noise, whether a value is above the noise) of singular values.
+
+    sqrt((y^2 - b - 1)^2 - 4 b) / y^2 for y = s / (sigma sqrt(n)) > 1 + sqrt(b), b the ratio of the sides and sigma from
+    the median singular value: the best ones for the Frobenius loss (Gavish, Donoho, IEEE Trans. Inf. Theory 63, 2137
+    (2017)); 1 without noise.
+
+    Args:
+        squares: s^2, descending, float64 tensor (..., value).
+        rows: outputs of the matrix.
+        columns: inputs.
+    """
+    b = min(rows, columns) / max(rows, columns)
+    noise = squares.sqrt().quantile(0.5, dim=-1, keepdim=True) ** 2 / median_of_noise(b)
+    inverse = torch.where(squares > noise, noise / squares.clamp_min(1e-300), 1)  # 1/y^2: nothing overflows
+    factors = ((1 - (1 + b) * inverse) ** 2 - 4 * b * inverse**2).clamp_min(0).sqrt()
+    return factors, inverse * (1 + math.sqrt(b)) ** 2 < 1
 
 
 def _eigen(gram):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from sshml.arguments import as_array, real
-from sshml.statistics import mean_std, with_test_error, written
+from sshml.statistics import group_means, mean_std, with_test_error, written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,15 @@ def standard_error(x):
     return x.std(ddof=1) / len(x) ** 0.5
 
 
+def same(allowed):
+    """Return the rule that the mean is 0 within a number, or within two standard errors."""
+    allowed = real(allowed, "allowed", 0)
+    words = f"|mean| <= {allowed:g} or 2 standard errors"
+    return Rule(words, lambda x: abs(x.mean()) <= max(allowed, 2 * standard_error(x)))
+
+
 POSITIVE = Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x))
+NEGATIVE = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
 NOT_ZERO = Rule("|mean| > 2 standard errors", lambda x: len(x) > 1 and abs(x.mean()) > 2 * standard_error(x))
 
 
@@ -63,6 +71,8 @@ class Claim:
         rule: the `Rule` that decides; None where no source said anything to decide.
         unlike: why the measurement cannot decide, in words, as "10 epochs of 500"; "" where it can.
         tested: samples of the test set on which all values are accuracies; its error is part of the standard error.
+        groups: the group of each value, or a function that returns them, where values of one group share a dataset: the
+            standard error is then that of the groups' means, each of which has a test set of its own.
     """
 
     id: str
@@ -73,12 +83,14 @@ class Claim:
     rule: Rule | None = None
     unlike: str = ""
     tested: int = 0
+    groups: object = None
 
     def row(self):
         """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
         values = self.values() if callable(self.values) else self.values
         values = as_array(values, f"the values of {self.id}", kinds="biuf", dtype=float).ravel()
         mean, std, found = mean_std(values)
+        error = self._error(values, mean, std, found)
         finite = values[np.isfinite(values)]
         if not found:
             verdict = "not measurable"
@@ -95,13 +107,20 @@ class Claim:
             "published": self.published,
             "mean": f"{mean:.6g}" if found else "",
             "std": f"{std:.3g}" if found > 1 else "",
-            "error": f"{with_test_error(mean, std / found**0.5, self.tested):.2g}" if found > 1 else "",
+            "error": "" if np.isnan(error) else f"{error:.2g}",
             "seeds": found,
             "of": len(values),
             "criterion": self.rule.words if self.rule else "",
             "verdict": verdict,
             "unlike": self.unlike if self.rule else "",
         }
+
+    def _error(self, values, mean, std, found):
+        """Return the standard error of the mean, NaN of one value or group."""
+        if self.groups is not None:
+            groups = self.groups() if callable(self.groups) else self.groups
+            _, std, found = mean_std(group_means(values, groups))
+        return with_test_error(mean, std / max(1, found) ** 0.5, 0 if self.groups is not None else self.tested)
 
 
 VERDICTS = ("holds", "does not hold", "not comparable", "not measurable", "measured")
@@ -112,6 +131,23 @@ def measured(row):
     """Return "mean ± std (n)" of a row of claims.csv."""
     mean, std = (float(row[name]) if row[name] else np.nan for name in ("mean", "std"))
     return written(mean, std, int(row["seeds"]), int(row["of"]))
+
+
+SHOWN = ("", "claim", "source", "published", "measured: mean ± std (seeds)", "criterion", "verdict")
+"""Heads of a claim as it is shown to people."""
+
+
+def shown(row):
+    """Return the cells of a row of claims.csv under the heads SHOWN, a verdict with its reason."""
+    unlike = f" ({row['unlike']})" if row.get("unlike") else ""
+    said = (row[name] for name in ("id", "claim", "source", "published"))
+    return [*said, measured(row), row["criterion"], row["verdict"] + unlike]
+
+
+def markdown_line(cells):
+    """Return a line of a table in Markdown."""
+    texts = [" ".join(str(cell).split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells]
+    return f"| {' | '.join(texts)} |"
 
 
 def most_telling(rows, most):

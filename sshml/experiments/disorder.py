@@ -30,10 +30,9 @@ from sshml.chain import hoppings_of_state, hoppings_of_states, log_margin, state
 from sshml.classifier import MLP, CumulativeLogs, Stream, TrainingSpec, WindingNetwork, fit
 from sshml.dataset import DatasetSpec, generate, one_number_baselines, open_dataset
 from sshml.errors import SSHMLError
-from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule, at_least
-from sshml.experiments.claims import standard_error
-from sshml.plotting import COLORS, name_panel, new_figure, plot_band
-from sshml.statistics import mean_std
+from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, at_least
+from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_band
+from sshml.statistics import group_means, mean_std
 
 WRITTEN = "written before the run"
 MIXED = "0:3"
@@ -55,7 +54,6 @@ NETWORKS = {
 """Name of a network: its view, its learning rate, and how it is made for so many cells."""
 STATES, ONE = "all states", "one density"
 RULES = (STATES, ONE, "edge dipole", "weight on site 1", "half gap", "real-space winding")
-BELOW = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,21 +159,18 @@ def jobs(settings):
             yield tested
 
 
-def _by_dataset(found, settings, column="accuracy"):
-    return np.array([
-        found[column][found["dataset"] == dataset].mean() if (found["dataset"] == dataset).any() else np.nan
-        for dataset in range(settings.datasets)
-    ])  # fmt: skip
+def _by_dataset(found):
+    return group_means(found["accuracy"], found["dataset"])
 
 
 def _of_rule(tables, settings, rule, strength, law="uniform", cells=None):
     where = {"rule": rule, "strength": strength, "law": law, "cells": cells or settings.cells}
-    return _by_dataset(tables.columns("rules", **where), settings)
+    return _by_dataset(tables.columns("rules", **where))
 
 
 def _of_network(tables, settings, network, strength, chains, trained=MIXED, law="uniform", cells=None):
     where = {"network": network, "chains": chains, "trained": trained, "law": law, "cells": cells or settings.cells}
-    return _by_dataset(tables.columns("accuracy", strength=strength, **where), settings)
+    return _by_dataset(tables.columns("accuracy", strength=strength, **where))
 
 
 def claims(tables, settings):
@@ -202,7 +197,7 @@ def claims(tables, settings):
         )  # fmt: skip
     yield Claim(
         "D4", f"accuracy at W = 1, plain on states, {few} chains, less that of the edge dipole",
-        lambda: network("plain, states", 1, few)() - rule("edge dipole", 1)(), WRITTEN, "< 0", BELOW,
+        lambda: network("plain, states", 1, few)() - rule("edge dipole", 1)(), WRITTEN, "< 0", NEGATIVE,
     )  # fmt: skip
     yield Claim(
         "D4", f"accuracy at W = 1, plain on states, {many} chains less {few}",
@@ -228,7 +223,10 @@ def claims(tables, settings):
 
 def _draw(tables, settings):
     figure, axes = new_figure(1, 3 if settings.others else 2, width=2.4 if settings.others else 3.4, height=3.6)
-    floor, lines = 1 / (4 * settings.test), list(zip(NETWORKS, COLORS, strict=False))
+    floor, lines = (
+        1 / (2 * settings.test * settings.datasets * settings.seeds),
+        list(zip(NETWORKS, COLORS, strict=False)),
+    )
 
     def curve(ax, x, values, name, color, **style):
         means, stds = np.array([mean_std(value)[:2] for value in values]).T
@@ -259,7 +257,7 @@ def _draw(tables, settings):
         ax.set_ylim(floor / 1.3, 1)
     for ax in axes[0, ::2]:
         ax.set_xlabel("disorder $W$ of the test chains")
-    figure.legend(fontsize=7, loc="outside lower center", ncols=4)
+    legend_below(figure, axes[0, 0])
     return figure
 
 

@@ -31,14 +31,13 @@ import torch
 
 from sshml.analysis import cut_entropies, gaussian_cuts, outliers, rank_sweep, rotated_cuts, shrunk
 from sshml.arguments import as_array
-from sshml.classifier import MLP, LeNet5, TrainingSpec, fit, load_run, resident, save_run
+from sshml.classifier import MLP, TrainingSpec, fit, load_run, resident, save_run
 from sshml.compression import MPOShape, compress, n_bytes
 from sshml.dataset import images
 from sshml.errors import SSHMLError
-from sshml.experiments import POSITIVE, Claim, Experiment, Job, Rule, lenet5
-from sshml.experiments.claims import standard_error
-from sshml.experiments.image_nets import FC2_SHAPE, TITLES, Training, accuracy_of
-from sshml.plotting import COLORS, name_panel, new_figure, plot_points
+from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, lenet5
+from sshml.experiments.image_nets import FC2_SHAPE, TESTED, TITLES, Training, accuracy_of
+from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_points
 
 WIDTHS = {"FC2": (784, 256, 10), "784-500x4": (784, 500, 500, 500, 500, 10)}
 WIDE = MPOShape((4, 5, 5, 5), (4, 7, 7, 4))
@@ -47,12 +46,11 @@ SHAPES = {"FC2": {"1": FC2_SHAPE}, "784-500x4": {"1": WIDE, "3": SQUARE, "5": SQ
 """MPO of the hidden layers, by the layer's name in the network."""
 FACTORS = {256: (2,) * 8, 784: (2, 2, 2, 2, 7, 7), 500: (2, 2, 5, 5, 5)}
 BLOCKED = {
-    "FC2": ("best.h5", None, "1", 28, "rows of pixels"),
-    "LeNet-5": ("run.h5", LeNet5, "7", 16, "channels"),
+    "FC2": ("best.h5", "1", 28, "rows of pixels"),
+    "LeNet-5": ("run.h5", "7", 16, "channels"),
 }
-"""Networks cut block by block: file of the run, factory where it needs one, layer, number of blocks, what they are."""
+"""Networks cut block by block: file of the run, layer, number of blocks, what they are."""
 WRITTEN = "written before the run"
-LESS = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
 
 
 def flat_shape(outputs, inputs):
@@ -186,8 +184,8 @@ def _cut(weights):
 
 def blocks(where, data, name, trained, shares, valid):
     """Cut a layer on training images block by block and as a whole, at shares of the bytes of the layer."""
-    split, (file, factory, layer, count, _) = images(data, where.root, valid), BLOCKED[name]
-    run = load_run(trained.folder / file, factory)
+    split, (file, layer, count, _) = images(data, where.root, valid), BLOCKED[name]
+    run = load_run(trained.folder / file)
     seen, test = resident(split.train), resident(split.test)
     full, rows = run.accuracy(split.test, where.device), []
     for seed, model in enumerate(run.models()):
@@ -204,7 +202,7 @@ def blocks(where, data, name, trained, shares, valid):
 
 
 def jobs(settings):
-    """Yield the measurements of every network, data set and noise, and the cuts by rows of pixels."""
+    """Yield the measurements of every network, data set and noise, and the cuts block by block."""
     cut, work = {"shares": settings.shares, "valid": settings.valid}, settings.seeds * len(settings.shares)
     for data in settings.data:
         for name in settings.networks:
@@ -264,7 +262,7 @@ def _claims_of_entropies(tables, own, words):
             of = functools.partial(_entropy, tables, layer=layer, cut=cut, **own)
             place = f"layer {layer}, cut {cut} (Gaussian {mean[cut - 1]:.2f} nats), {words}"
             yield Claim("F5", f"entropy of what training added, {place}", functools.partial(of, "change"))
-            decided = (WRITTEN, "< 0", LESS) if name == "FC2" and not noise else ()
+            decided = (WRITTEN, "< 0", NEGATIVE) if name == "FC2" and not noise else ()
             yield Claim(
                 "F5", f"the same less that of its spectrum with Haar vectors, layer {layer}, cut {cut}, {words}",
                 lambda of=of: of("change") - of("Haar"), *decided,
@@ -285,7 +283,7 @@ def _claims_of_noise(tables, own, words):
         whose = f"{words}, {epoch} epoch"
         yield Claim(
             "F4", f"test accuracy, {whose}",
-            lambda epoch=epoch: tables.columns("denoised", way="shrunk", epoch=epoch, **own)["accuracy"],
+            lambda epoch=epoch: tables.columns("denoised", way="shrunk", epoch=epoch, **own)["accuracy"], tested=TESTED,
         )  # fmt: skip
         decided = (WRITTEN, "> 0", POSITIVE) if own["noise"] and epoch == "last" else ()
         for layer in SHAPES[own["network"]]:
@@ -350,8 +348,7 @@ def _gains_drawn(tables, settings):
         name_panel(ax, "true labels" if not noise else f"{noise:.0%} of labels random")
     axes[0, 0].set_ylabel("test accuracy added (percentage points)")
     axes[0, 0].set_yscale("symlog", linthresh=0.1)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=7, loc="outside lower center", ncols=2)
+    legend_below(figure, axes[0, 0], 2)
     return figure
 
 

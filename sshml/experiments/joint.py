@@ -2,14 +2,12 @@
 
 from sshml.arguments import as_path
 from sshml.errors import SSHMLError
-from sshml.experiments.claims import VERDICTS, measured
+from sshml.experiments.claims import SHOWN, VERDICTS, markdown_line, shown
 from sshml.files import new_file
 from sshml.tables import read_csv
 
 FILE = "claims.md"
 FIRST = "<!-- made by sshml reproduce from NAME/claims.csv: changes are lost -->"
-
-HEAD = ("", "claim", "source", "published", "measured: mean ± std (seeds)", "criterion", "verdict")
 
 
 def joint_claims(out):
@@ -64,15 +62,6 @@ def _text(rows):
         " errors is met by chance in 2 of 100 comparisons without an effect with many seeds, in 7 with four.",
     ]  # fmt: skip
     for name in dict.fromkeys(row["experiment"] for row in rows):
-        lines += ["", f"## {name}", "", _line(HEAD), _line(["---"] * len(HEAD))]
-        for row in rows:
-            if row["experiment"] == name:
-                cells = [row["id"], row["claim"], row["source"], row["published"], measured(row)]
-                unlike = f" ({row['unlike']})" if row.get("unlike") else ""
-                lines.append(_line([*cells, row["criterion"], row["verdict"] + unlike]))
+        lines += ["", f"## {name}", "", markdown_line(SHOWN), markdown_line(["---"] * len(SHOWN))]
+        lines += [markdown_line(shown(row)) for row in rows if row["experiment"] == name]
     return "\n".join(lines) + "\n"
-
-
-def _line(cells):
-    texts = [" ".join(str(cell).split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells]
-    return f"| {' | '.join(texts)} |"

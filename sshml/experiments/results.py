@@ -45,7 +45,8 @@ def _settings(folder):
         if not isinstance(files, list) or not all(map(_is_name, files)) or not isinstance(complete, bool):
             raise ValueError("files and complete are of another kind")
         name = str(known.get("experiment", folder.name))
-        return {"experiment": name, "settings": dict(known["settings"]), "files": files, "complete": complete}
+        found = {"experiment": name, "settings": dict(known["settings"]), "files": files, "complete": complete}
+        return found | {"own": known.get("own", False)}
     except FileNotFoundError:
         raise SSHMLError(f"{folder} holds no results; run the experiment first.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -95,6 +96,8 @@ def _remember(folder, name, settings, files, complete=True):
     with new_file(folder / SETTINGS, force=True) as partial:
         known = {"experiment": name, "settings": plain(dataclasses.asdict(settings)), "files": sorted(files)}
         known |= {} if complete else {"complete": False}
+        if not type(settings).__module__.startswith("sshml."):
+            known["own"] = True  # of a file of somebody's
         partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
@@ -122,7 +125,7 @@ class Shown:
 
 
 def results_of(folder):
-    """Return what a folder of an experiment's results shows, its figures drawn anew from its tables where it is known.
+    """Return what a folder of results shows, the figures of an experiment of sshml drawn anew from its tables.
 
     Raises:
         SSHMLError: the folder holds no results, or damaged ones.
@@ -135,7 +138,7 @@ def results_of(folder):
     for file in known["files"]:
         if file.endswith(".png"):
             figures[file.removesuffix(".png")] = (folder / file).read_bytes()
-    if known["experiment"] in names():
+    if known["own"] is not True and known["experiment"] in names():
         _, experiment = load(known["experiment"])
         with contextlib.suppress(Exception):  # tables of an older release: the pictures it made are there
             settings = settings_of(experiment, changes={k: _tuples(v) for k, v in known["settings"].items()})

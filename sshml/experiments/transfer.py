@@ -22,7 +22,7 @@ from sshml.dataset import DatasetSpec, generate, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import POSITIVE, Claim, Experiment, Job
 from sshml.plotting import COLORS, new_figure, plot_band
-from sshml.statistics import mean_std
+from sshml.statistics import band, group_means
 
 KINDS = {"hopping": ("disorder_v", "disorder_w"), "onsite": ("disorder_onsite",)}
 LABELS = {"hopping": "hopping disorder", "onsite": "on-site disorder", "clean": "clean"}
@@ -144,20 +144,18 @@ def jobs(settings):
         yield Job(transfer, {"chains": made, "dataset": dataset} | own, work=work)
 
 
-def _by_dataset(tables, table, column, kind, settings, strong=True):
+def _by_dataset(tables, table, column, kind, strong=True):
     """Return the means of each dataset over seeds and the strong half of the strengths, or over all."""
     found = tables.columns(table, kind=kind)
     chosen = found["strength"] >= STRONG if strong else np.ones(len(found["strength"]), bool)
-    return np.array([
-        found[column][chosen & (found["dataset"] == dataset)].mean() for dataset in range(settings.datasets)
-    ])  # fmt: skip
+    return group_means(found[column][chosen], found["dataset"][chosen])
 
 
 def claims(tables, settings):
     """Yield the two statements of the source, the accuracies behind them, and what the second does not say."""
 
     def of(table, column, kind, strong=True):
-        return _by_dataset(tables, table, column, kind, settings, strong)
+        return _by_dataset(tables, table, column, kind, strong)
 
     strong = f"W >= {STRONG:g} w"
     source = "Yin and Ong 2026"
@@ -183,26 +181,22 @@ def claims(tables, settings):
     )  # fmt: skip
     yield Claim(
         "Y4", "accuracy lost from clean chains to on-site disorder, weakest bin",
-        lambda: of("accuracy", "accuracy", "clean", False) - _weakest(tables, settings),
+        lambda: of("accuracy", "accuracy", "clean", False) - _weakest(tables),
     )  # fmt: skip
 
 
-def _weakest(tables, settings):
+def _weakest(tables):
     found = tables.columns("accuracy", kind="onsite")
     least = found["strength"] == found["strength"].min()
-    return np.array([
-        found["accuracy"][least & (found["dataset"] == dataset)].mean() for dataset in range(settings.datasets)
-    ])  # fmt: skip
+    return group_means(found["accuracy"][least], found["dataset"][least])
 
 
-def _over_datasets(found, column, settings):
+def _over_datasets(found, column):
     """Return (strengths, mean and standard deviation over datasets of the means over seeds)."""
     strengths = np.unique(found["strength"])
-    values = np.array([
-        [found[column][(found["strength"] == x) & (found["dataset"] == d)].mean() for x in strengths]
-        for d in range(settings.datasets)
-    ])  # fmt: skip
-    return strengths, *np.array([mean_std(column)[:2] for column in values.T]).T
+    at = [found["strength"] == x for x in strengths]
+    values = np.stack([group_means(found[column][mine], found["dataset"][mine]) for mine in at], 1)
+    return strengths, *band(values)
 
 
 def _draw(tables, settings):
@@ -212,11 +206,11 @@ def _draw(tables, settings):
         (axes[0, 1], "overlap", "overlap", f"overlap of {settings.components} components"),
     ):
         for kind, color in zip(KINDS, COLORS, strict=False):
-            band = _over_datasets(tables.columns(table, kind=kind), column, settings)
-            plot_band(ax, *band, LABELS[kind], color, marker="o", markersize=3)
+            curve = _over_datasets(tables.columns(table, kind=kind), column)
+            plot_band(ax, *curve, LABELS[kind], color, marker="o", markersize=3)
         ax.set_xlabel("disorder strength $W$ (units of $w$)")
         ax.set_ylabel(name)
-    clean = _by_dataset(tables, "accuracy", "accuracy", "clean", settings, False).mean()
+    clean = _by_dataset(tables, "accuracy", "accuracy", "clean", False).mean()
     axes[0, 0].axhline(clean, color="0.3", linewidth=0.8, linestyle="--", label="clean test chains")
     axes[0, 0].set_ylim(top=1.02)
     axes[0, 0].legend(fontsize=7, loc="lower left")

@@ -14,8 +14,7 @@ import dataclasses
 import numpy as np
 
 from sshml.errors import SSHMLError
-from sshml.experiments import Claim, Experiment, Job, Rule, near
-from sshml.experiments.claims import standard_error
+from sshml.experiments import Claim, Experiment, Job, Rule, near, same
 from sshml.plotting import COLORS, new_figure, plot_band
 from sshml.statistics import mean_std
 
@@ -122,7 +121,7 @@ def among(published):
     return Rule(f"{published:g} within 2 standard deviations", lambda x: abs(x.mean() - published) <= 2 * x.std(ddof=1))
 
 
-SAME = Rule("|mean| <= 0.01 or 2 standard errors", lambda x: abs(x.mean()) <= max(0.01, 2 * standard_error(x)))
+SAME = same(0.01)
 
 
 def claims(tables, settings):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sshml.chain import eigenstates, log_margin, real_space_winding
-from sshml.classifier import CumulativeLogs, TrainingSpec, WindingNetwork, exact_log_network, fit
+from sshml.classifier import CumulativeLogs, TrainingSpec, WindingNetwork, exact_log_network, fit, load_run, save_run
 from sshml.dataset import DatasetSpec, generate, open_dataset
 from sshml.errors import SSHMLError
 
@@ -63,3 +63,11 @@ def test_several_are_trained_at_once(tmp_path, caplog, view, network):
     run = fit(network, data.train, data.valid, TrainingSpec(epochs=20, learning_rate=1e-2, view=view), seeds=2)
     assert run.accuracy(data.test).mean() > 0.85
     assert not caplog.records  # that they are trained one after another
+
+
+def test_a_run_of_winding_networks_is_loaded_by_itself(tmp_path):
+    generate(DatasetSpec(cells=4, train=50, valid=20, test=20), tmp_path / "a.h5")
+    data = open_dataset(tmp_path / "a.h5")
+    run = fit(functools.partial(WindingNetwork, 4), data.train, data.valid, TrainingSpec(epochs=1), seeds=2)
+    save_run(run, tmp_path / "run.h5")
+    np.testing.assert_array_equal(load_run(tmp_path / "run.h5").predict(data.test), run.predict(data.test))

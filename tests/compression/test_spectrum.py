@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sshml.compression import median_of_noise, truncated_svd
-from sshml.compression.spectrum import Spectrum
+from sshml.compression.spectrum import Spectrum, shrinkage
 from sshml.errors import SSHMLError
 
 
@@ -86,3 +86,26 @@ def test_the_median_needs_a_ratio_of_sides():
     for ratio in (0, 1.1, -1):
         with pytest.raises(SSHMLError, match="ratio"):
             median_of_noise(ratio)
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (40, 90), (90, 40)])
+def test_shrinkage_of_a_weight_without_noise_is_none(rng, shape):
+    """More than half of the singular values are 0, and so is their median."""
+    weight = torch.zeros(1, *shape, dtype=torch.float64)
+    weight[:, :4] = torch.from_numpy(rng.normal(size=(4, shape[1])))
+    assert Spectrum(weight).shrinkage().isfinite().all()
+    ((left, right),) = Spectrum(weight).factors(4, shrink=True)
+    torch.testing.assert_close(left @ right, weight[0])
+
+
+def test_one_formula_of_shrinkage(rng):
+    """Gavish and Donoho 2017 by y itself; values within the noise are told from those above."""
+    rows, columns = 30, 70
+    values = np.linalg.svd(rng.normal(size=(rows, columns)), compute_uv=False)
+    values[:3] += [30, 20, 3]
+    b = rows / columns
+    y = values / (np.median(values) / median_of_noise(b) ** 0.5)
+    factors, above = shrinkage(torch.from_numpy(values**2), rows, columns)
+    expected = np.sqrt(np.maximum((y**2 - b - 1) ** 2 - 4 * b, 0)) / y**2
+    np.testing.assert_array_equal(above.numpy(), y > 1 + b**0.5)
+    np.testing.assert_allclose(factors[above].numpy(), expected[above.numpy()], rtol=1e-9)

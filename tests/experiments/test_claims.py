@@ -4,15 +4,19 @@ import pytest
 from sshml.experiments.claims import (
     NOT_ZERO,
     POSITIVE,
+    SHOWN,
     VERDICTS,
     Claim,
     Rule,
     above,
     at_least,
     at_most,
+    markdown_line,
     measured,
     most_telling,
     near,
+    same,
+    shown,
 )
 
 ALWAYS = Rule("always", lambda x: True)
@@ -107,3 +111,25 @@ def test_the_error_of_a_shared_test_set_is_in_the_standard_error():
     row = Claim("A", "accuracy", [0.8, 0.9, 0.85], tested=100).row()
     assert float(row["error"]) == pytest.approx((0.05**2 / 3 + 0.85 * 0.15 / 100) ** 0.5, rel=0.05)
     assert float(Claim("A", "accuracy", [0.8, 0.9, 0.85]).row()["error"]) == pytest.approx(0.05 / 3**0.5, rel=0.05)
+
+
+def test_the_standard_error_of_values_that_share_datasets():
+    values, groups = [0.8, 0.8, 0.9, 0.9, 0.85, np.nan], [0, 0, 1, 1, 2, 2]
+    row = Claim("A", "accuracy", values, groups=lambda: groups).row()
+    assert float(row["error"]) == pytest.approx(0.05 / 3**0.5, rel=0.05)
+    assert (row["seeds"], row["of"]) == (5, 6)
+    assert Claim("A", "accuracy", [0.8, 0.9], groups=[0, 0]).row()["error"] == ""
+
+
+def test_the_rule_of_what_is_the_same():
+    assert Claim("A", "", [0.009, 0.011], "s", "0", same(0.011)).row()["verdict"] == "holds"
+    assert Claim("A", "", [0.10, 0.11], "s", "0", same(0.01)).row()["verdict"] == "does not hold"
+    assert Claim("A", "", [-0.1, 0.2], "s", "0", same(0.01)).row()["verdict"] == "holds"  # by two standard errors
+
+
+def test_what_is_shown_of_a_claim():
+    row = Claim("A", "a | b", [1.0, 2.0], "s", "> 0", Rule("mean > 0", lambda x: True), unlike="a < b").row()
+    assert shown(row) == ["A", "a | b", "s", "> 0", "1.5 ± 0.71 (2)", "mean > 0", "not comparable (a < b)"]
+    assert len(shown(row)) == len(SHOWN)
+    assert markdown_line(shown(row)).startswith("| A | a \\| b | s | > 0 |")
+    assert "a &lt; b" in markdown_line(shown(row))

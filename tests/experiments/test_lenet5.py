@@ -1,3 +1,5 @@
+import numpy as np
+
 from sshml.experiments import lenet5
 
 
@@ -23,6 +25,17 @@ def test_numbers_figure_and_claims(small_images, reproduced):
     least = (61706 - 2572 * 0.8) / 61706
     assert (truncated["used"][(truncated["way"] == "svd") & (truncated["share"] == 0.2)] <= least + 1e-5).all()
     assert (truncated["used"][truncated["way"] == "mpo"] > 1 - 2572 / 61706).all()
+
+
+def test_cuts_that_cannot_be_are_not_measurable(small_images, reproduced):
+    """A convolution of rank 1 takes more than 1 % of its bytes."""
+    found = reproduced("lenet5", seeds=2, epochs=1, batch_size=50, valid=100, shares=(0.01, 0.3))
+    assert found.failures == []
+    table = found.tables.columns("truncated", way="svd")
+    assert np.isnan(table["tuned"][table["share"] == 0.01]).all()
+    assert np.isfinite(table["tuned"][table["share"] == 0.3]).all()
+    verdicts = [row["verdict"] for row in found.claims if "convolutions, SVD, 1%" in row["claim"]]
+    assert verdicts == ["not measurable"] * 2
 
 
 def test_the_share_is_the_published_one():

@@ -83,3 +83,14 @@ def test_unfinished_results_are_not_shown(tmp_path):
     (tmp_path / "own" / "settings.json").write_text(json.dumps(known))
     with pytest.raises(SSHMLError, match="unfinished"):
         results_of(tmp_path / "own")
+
+
+def test_an_experiment_of_ones_own_is_not_drawn_by_one_of_sshml(tmp_path):
+    """A file phases.py of somebody: its picture stands, not that of sshml's phases."""
+    from sshml.experiments import results_of
+
+    (tmp_path / "phases").mkdir()
+    known = {"experiment": "phases", "settings": {}, "files": ["phases.png"], "own": True}
+    (tmp_path / "phases" / "settings.json").write_text(json.dumps(known))
+    (tmp_path / "phases" / "phases.png").write_bytes(b"theirs")
+    assert results_of(tmp_path / "phases").figures == {"phases": b"theirs"}

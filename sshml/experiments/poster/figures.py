@@ -81,7 +81,7 @@ def _fig2(tables, settings):
 def _fig3(tables, settings):
     figure, axes = new_figure(-(-len(settings.views) // 3), min(3, len(settings.views)), width=2.33, height=2.1)
     for ax in axes.flat[len(settings.views) :]:
-        ax.remove()
+        figure.delaxes(ax)
     for ax, (view, title) in zip(axes.flat, _shown(settings).items(), strict=False):
         rows = "site" if view == "projector" else "level"
         vectors = tables.columns("fig3_vectors", view=view)
@@ -198,7 +198,7 @@ def _vectors(ax, tables, settings):
 
 def _disorder(left, right, tables, settings, cuts):
     if "fig5_disorder" not in tables:
-        left.set_axis_off(), right.set_axis_off()
+        left.remove(), right.remove()
         return
     table = tables.columns("fig5_disorder")
     strengths = np.unique(table["W"])
