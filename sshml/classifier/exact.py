@@ -1,4 +1,4 @@
-"""Small networks that are right by construction on clean chains, whatever the signs of the states."""
+"""Small networks that are right by construction: on clean chains, and from one density on disordered ones."""
 
 import numpy as np
 import torch

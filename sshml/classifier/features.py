@@ -1,4 +1,4 @@
-"""Layers that can express the label of a disordered chain exactly, to train beside plain networks."""
+"""A layer in which the label of a disordered chain is linear, and a network of its real-space winding number."""
 
 import numpy as np
 import torch
