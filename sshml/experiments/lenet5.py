@@ -28,7 +28,7 @@ from sshml.experiments.image_nets import (
     train,
     trained,
 )
-from sshml.plotting import COLORS, new_figure, plot_groups, plot_points
+from sshml.plotting import COLORS, legend_below, new_figure, plot_groups, plot_points
 
 SHAPES = {
     0: MPOShape((2, 5, 6, 2), (2, 10, 10, 2)),
@@ -184,7 +184,7 @@ def _truncated(tables, settings):
     ax.minorticks_off()
     ax.set_xlabel("bytes kept, of the network or of the convolutions")
     ax.set_ylabel("test accuracy lost (percentage points)")
-    ax.legend(fontsize=7, loc="upper right")
+    legend_below(figure, ax, 2)
     return figure
 
 
