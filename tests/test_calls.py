@@ -664,6 +664,7 @@ def made(data, run, folder):
         "experiments.at_least": (experiments.at_least, {"least": 1.0}),
         "experiments.at_most": (experiments.at_most, {"most": 1.0}),
         "experiments.near": (experiments.near, {"target": 1.0, "allowed": 0.1}),
+        "experiments.same": (experiments.same, {"allowed": 0.1}),
         "experiments.settings_of": (
             experiments.settings_of,
             {"experiment": experiments.load("fc2")[1], "full": False, "changes": {"seeds": 2}},
