@@ -43,18 +43,14 @@ def read_csv(path):
         raise SSHMLError(f"{path} is no table that can be read ({' '.join(str(error).split()):.200}).") from None
 
 
-def read_columns(path, /, **chosen):
-    """Return the columns of a CSV file, numbers as float arrays, of the rows where the given columns match.
+def columns(rows, name, /, **chosen):
+    """Return the columns of rows of texts that match, numbers as float arrays.
 
     Args:
-        path: the CSV file.
+        rows: of `read_csv`.
+        name: of the table, for the error.
         **chosen: texts as they are written there, or numbers.
     """
-    return columns(read_csv(path), path, **chosen)
-
-
-def columns(rows, name, /, **chosen):
-    """Return the columns of rows of texts that match, numbers as float arrays; `name` stands in the error."""
     rows = [row for row in rows if all(_same(row[key], value) for key, value in chosen.items())]
     if not rows:
         wanted = ", ".join(f"{key} = {value}" for key, value in chosen.items())

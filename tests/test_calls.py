@@ -180,7 +180,6 @@ ALSO = {
     ("analysis.ceilings", "max_bond"): {"nones"},
     ("compression.as_shape", "shape"): {"None"},  # the automatic one
     ("compression.choose_bonds", "shape"): {"None"},
-    ("compression.keep_accuracy", "shape"): {"None"},
     ("compression.choose_bonds", "budget"): {"inf"},
     ("compression.front", "shares"): {"list", "empty array"},  # the model as it is
     ("compression.tensorize", "orders"): {"dict"},
@@ -516,18 +515,6 @@ def made(data, run, folder):
             {"model": net, "data": None, "shares": (0.9,), "test": None, "evaluate": None},
         ),
         "compression.index_dtype": (compression.index_dtype, {"size": 3}),
-        "compression.keep_accuracy": (
-            compression.keep_accuracy,
-            {
-                "model": net,
-                "layer": 0,
-                "shape": ((4, 2), (3, 2)),
-                "evaluate": lambda _: 1.0,
-                "target": 0.5,
-                "order": None,
-                "steps": 2,
-            },
-        ),
         "compression.largest_weights": (compression.largest_weights, {"weight": layer, "keep": 2}),
         "compression.linear_layers": (compression.linear_layers, {"model": net}),
         "compression.load_model": (compression.load_model, {"path": folder / "model.h5", "factory": lambda: net}),

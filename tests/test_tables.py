@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.tables import Tables, pivot, read_columns, read_csv, write_csv
+from sshml.tables import Tables, columns, pivot, read_csv, write_csv
 
 
 def test_csv_round_trip(tmp_path):
@@ -13,19 +13,19 @@ def test_csv_round_trip(tmp_path):
 
 def test_columns_of_the_rows_that_match(tmp_path):
     write_csv(tmp_path / "a.csv", [{"name": n, "value": v} for n, v in (("x", 1), ("y", 2.5), ("x", 3))])
-    found = read_columns(tmp_path / "a.csv", name="x")
+    found = columns(read_csv(tmp_path / "a.csv"), "a", name="x")
     assert found["value"].tolist() == [1, 3]
     assert found["name"].tolist() == ["x", "x"]
     with pytest.raises(SSHMLError, match="no row with name = z"):
-        read_columns(tmp_path / "a.csv", name="z")
+        columns(read_csv(tmp_path / "a.csv"), "a", name="z")
 
 
 def test_numbers_are_chosen_by_value_and_texts_by_letter(tmp_path):
     write_csv(tmp_path / "a.csv", [{"share": "0.30", "bond": 4, "name": "4"}, {"share": 1, "bond": "", "name": "x"}])
-    assert read_columns(tmp_path / "a.csv", share=0.3)["bond"].tolist() == [4]
-    assert read_columns(tmp_path / "a.csv", bond=4.0, name="4")["share"].tolist() == [0.3]
+    assert columns(read_csv(tmp_path / "a.csv"), "a", share=0.3)["bond"].tolist() == [4]
+    assert columns(read_csv(tmp_path / "a.csv"), "a", bond=4.0, name="4")["share"].tolist() == [0.3]
     with pytest.raises(SSHMLError, match="no row with share"):
-        read_columns(tmp_path / "a.csv", share="0.3")
+        columns(read_csv(tmp_path / "a.csv"), "a", share="0.3")
 
 
 def test_rows_that_lack_a_key(tmp_path):
@@ -35,11 +35,11 @@ def test_rows_that_lack_a_key(tmp_path):
 
 def test_cells_that_are_missing_are_no_numbers(tmp_path):
     write_csv(tmp_path / "a.csv", [{"x": 1, "y": "", "z": True}, {"x": None, "y": "", "z": False}])
-    found = read_columns(tmp_path / "a.csv")
+    found = columns(read_csv(tmp_path / "a.csv"), "a")
     assert found["x"][0] == 1
     assert np.isnan(found["x"][1])
     assert found["y"].tolist() == ["", ""]
-    assert len(read_columns(tmp_path / "a.csv", z=True)["x"]) == 1
+    assert len(columns(read_csv(tmp_path / "a.csv"), "a", z=True)["x"]) == 1
 
 
 def test_a_folder_of_tables(tmp_path):

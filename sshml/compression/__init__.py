@@ -3,7 +3,7 @@
 from sshml.compression import orders
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.blocks import BlockLowRankLinear, as_blocks
-from sshml.compression.budget import choose_bonds, keep_accuracy
+from sshml.compression.budget import choose_bonds
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.decay import FrobeniusDecay, stable_rank
 from sshml.compression.exporting import export_model, to_torch
@@ -51,7 +51,6 @@ __all__ = [
     "find_layer",
     "front",
     "index_dtype",
-    "keep_accuracy",
     "largest_weights",
     "linear_layers",
     "load_model",

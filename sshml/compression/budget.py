@@ -1,15 +1,13 @@
-"""The bonds of a matrix product operator from a budget of parameters, a tolerance, or an accuracy to keep."""
+"""The bonds of a matrix product operator from a budget of parameters or a tolerance."""
 
 import itertools
 import math
 
 import torch
-from torch import nn
 
-from sshml.arguments import function, instance, integer, real
+from sshml.arguments import real
 from sshml.compression.layer import check_weight
-from sshml.compression.modules import copied, find_layer, replaced
-from sshml.compression.mpo import MPOLinear, tensorised
+from sshml.compression.mpo import tensorised
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
@@ -72,45 +70,6 @@ def bond_path(weights, shape, most=math.inf):
             break
         bonds = more
     return steps
-
-
-def keep_accuracy(model, layer, shape, evaluate, target, order=None, steps=12):
-    """Return the smallest bonds found, from `choose_bonds`, whose model keeps an accuracy, by bisection of the budget.
-
-    Args:
-        model: any `nn.Module`.
-        layer: name or number of a linear layer.
-        shape: `MPOShape` or (out_dims, in_dims).
-        evaluate: called as evaluate(model), returns the accuracy on validation data.
-        target: accuracy to keep.
-        order: as in `MPOLinear`.
-        steps: bisections.
-
-    Raises:
-        SSHMLError: even the exact MPO stays below the target.
-    """
-    name = find_layer(model, layer)
-    dense = instance(model.get_submodule(name), f"layer {name!r}", nn.Linear, "a dense layer")
-    evaluate, target = function(evaluate, "evaluate"), real(target, "target")
-    steps = integer(steps, "steps", 0, 100)
-    shape = as_shape(shape, dense.out_features, dense.in_features)
-
-    def accuracy(bonds):
-        form = MPOLinear.from_dense(dense, shape, bonds, order=order, allow_growth=True)
-        return real(evaluate(replaced(copied(model), name, form)), "what evaluate returned")
-
-    low, high, best = shape.n_parameters(1), shape.n_parameters(), shape.bonds()
-    found = accuracy(best)
-    if found < target:
-        raise SSHMLError(f"the exact MPO reaches {found:.4g}, below the target {target}; lower the target.")
-    for _ in range(steps):
-        middle = math.sqrt(low * high)
-        bonds = choose_bonds(dense, shape, budget=max(middle, shape.n_parameters(1)), order=order)
-        if accuracy(bonds) >= target:
-            best, high = bonds, middle
-        else:
-            low = middle
-    return best
 
 
 def _losses(weight, shape, order, coarse=False):

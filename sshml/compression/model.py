@@ -6,19 +6,17 @@ from torch import nn
 
 from sshml.arguments import as_module, choice, flag, instance, shown
 from sshml.compression.attention import CompressedAttention
-from sshml.compression.blocks import BlockLowRankLinear
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import HALF, plain_linear
-from sshml.compression.lowrank import LowRankLinear
+from sshml.compression.menu import Menu
 from sshml.compression.modules import copied, find_layer, leaves_chance_alone, n_bytes, replaced
 from sshml.compression.mpo import MPOLinear
+from sshml.compression.options import METHODS
 from sshml.compression.plan import Plan
-from sshml.compression.planner import Menu, plan
-from sshml.compression.pruning import MaskedLinear
+from sshml.compression.planner import plan
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
-METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear, "blocks": BlockLowRankLinear}
 LAYERS = {layer.__name__: layer for layer in (*METHODS.values(), CompressedConv, CompressedAttention)}
 
 

@@ -10,10 +10,11 @@ with the singular values of the latter and Haar vectors. And at the cuts of the 
 al. (arXiv 2601.06788) find for low-rank updates of language models a volume law with a central suppression, as the
 middle cut, between rows and columns, holds no more than the logarithm of the rank; here training is full.
 
-Noise: layer by layer the rank of the best accuracy on held-out images (the smallest of equals), its accuracy quoted
-on test images; and all hidden layers at once with singular values shrunk (`sshml.analysis.shrunk`) or cut at the
-same edge. Staats, Thamm and Rosenow (arXiv 2206.03927) find that filtering, small values removed and large ones
-lowered, helps networks that were trained on noisy labels; their filter and networks are not these.
+Noise: layer by layer the rank of the best accuracy on held-out images (the smallest of equals, among 1 to 32 and 24
+more up to the full one), its accuracy quoted on test images; and all hidden layers at once with singular values shrunk
+(`sshml.analysis.shrunk`) or cut at the same edge. Staats, Thamm and Rosenow (arXiv 2206.03927) find that filtering,
+small values removed and large ones lowered, helps networks that were trained on noisy labels; their filter and networks
+are not these.
 
 Blocks: layer 1 of FC2 cut by rows of pixels, and the first linear layer of LeNet-5 by channels, beside each as a whole,
 at equal shares of its bytes, on data.
@@ -155,7 +156,9 @@ def _denoised(head, run, split, layers, device):
     """Yield the gain in test accuracy by the rank chosen for each layer, and by shrinking and cutting all of them."""
     full = run.accuracy(split.test, device)
     for number, layer in enumerate(layers):
-        of_valid, of_test = (rank_sweep(run, part, number, device=device) for part in (split.valid, split.test))
+        most = min(run.weights[f"{layer}.weight"].shape[1:])
+        ranks = np.unique(np.r_[1:33, np.geomspace(32, most, 25).round().astype(int)])
+        of_valid, of_test = (rank_sweep(run, part, number, ranks, device=device) for part in (split.valid, split.test))
         count = outliers(run.weights[f"{layer}.weight"])
         for seed, chosen in enumerate(of_valid.accuracy.argmax(1)):  # the first of equals
             row = {"layer": layer, "way": "rank", "seed": seed, "accuracy": f"{full[seed]:.5g}"}

@@ -22,7 +22,7 @@ from sshml.compression import (
     survey,
     to_torch,
 )
-from sshml.compression.planner import Menu
+from sshml.compression.menu import Menu
 from sshml.errors import SSHMLError
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from sshml.compression import Choice, Plan, compress, load_model, n_bytes, plan, report, save_model, to_torch
 from sshml.compression.batches import output
-from sshml.compression.planner import Menu
+from sshml.compression.menu import Menu
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sshml.compression import MPOLinear, MPOShape
-from sshml.compression.budget import bond_path, choose_bonds, keep_accuracy
+from sshml.compression.budget import bond_path, choose_bonds
 from sshml.compression.mpo import tensorised
 from sshml.errors import SSHMLError
 
@@ -101,21 +101,6 @@ def test_several_weights_share_their_bonds():
     bonds = choose_bonds(weights, SHAPE, tolerance=0.3)
     mean = sum(bound(weight, SHAPE, bonds) for weight in weights) / 3
     assert mean <= 0.09 + 1e-12
-
-
-def test_an_accuracy_is_kept():
-    """`evaluate` here is one minus the relative error, which falls with the bonds."""
-    model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 2)).double()
-    model[0].weight.data = weight_of(2)
-
-    def evaluate(small):
-        return 1 - float((small[0].to_weight().detach() - weight_of(2)).norm() / weight_of(2).norm())
-
-    bonds = keep_accuracy(model, 0, SHAPE, evaluate, target=0.7)
-    assert SHAPE.n_parameters(bonds) < SHAPE.n_parameters()
-    assert math.sqrt(bound(weight_of(2), SHAPE, bonds)) < 0.45
-    with pytest.raises(SSHMLError, match="below the target"):
-        keep_accuracy(model, 0, SHAPE, evaluate, target=1.1)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from sshml.compression import Choice, Plan, compress, front, n_bytes, plan
-from sshml.compression import planner as planner_module
-from sshml.compression.planner import Menu, accuracy
+from sshml.compression import menu as menu_module
+from sshml.compression.menu import Menu, accuracy
 from sshml.errors import SSHMLError
 
 
@@ -133,13 +133,13 @@ def test_a_bias_can_be_cut_with_its_weight(problem):
     low = [layer for layer in small if getattr(layer, "absorbed", False)]
     assert low
     assert all(layer.bias is None and layer.right.shape[1] == layer.in_features + 1 for layer in low)
-    exact = Plan({"0": planner_module.Choice("svd", {"rank": 21})}, absorb_bias=True)
+    exact = Plan({"0": Choice("svd", {"rank": 21})}, absorb_bias=True)
     torch.testing.assert_close(compress(model, exact, allow_growth=True)(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_slow_layers_stay_dense(problem, monkeypatch):
     model, _, _ = problem
-    monkeypatch.setattr(planner_module, "compare", lambda calls: (1.0, 2.0))
+    monkeypatch.setattr(menu_module, "compare", lambda calls: (1.0, 2.0))
     with pytest.raises(SSHMLError, match="smallest possible"):
         plan(model, share=0.3, faster=True)
     kept = plan(model, share=1.0, faster=True)
@@ -204,17 +204,7 @@ def test_a_front_says_what_shares_keep(problem):
         assert row["accuracy"] == pytest.approx(float((small(x[300:]).argmax(1) == y[300:]).double().mean()))
     assert any("share 0.001" in note for note in found.notes)
     assert "0.3" in str(found)
+    for methods in ((), "jpeg"):
+        with pytest.raises(SSHMLError, match="choose of svd, mpo, prune"):
+            front(model, methods=methods)
     assert front(model, shares=(0.3,)).rows[0]["accuracy"] is None
-
-
-def test_operations_are_those_of_the_forms():
-    net = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.Flatten(), nn.Linear(8 * 36, 12), nn.Linear(12, 10))
-    menu, seen = Menu(net, None, ("svd", "mpo", "prune")), set()
-    for name, options in menu.options.items():
-        path = menu.sites[name].path
-        for method, size, flops in zip(options.method, options.size, options.flops, strict=True):
-            if method != "dense":
-                form = menu.apply(Plan({name: Choice(method, size)})).get_submodule(path)
-                assert form.flops == flops, (name, method, size)
-                seen.add((path, method))
-    assert {("0", "svd"), ("2", "svd"), ("2", "mpo"), ("2", "prune")} <= seen
