@@ -78,13 +78,10 @@ def command(name, folder):
 def public(room):
     """Return {public name of a room: (thing, its full address)}."""
     module = importlib.import_module(f"sshml.{room}")
-    given = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
     found = {}
-    for name in sorted(given):
+    for name in sorted(module.__all__):
         thing = getattr(module, name)
         home = getattr(thing, "__module__", module.__name__)
-        if "__all__" not in vars(module) and (home != module.__name__ or inspect.ismodule(thing)):
-            continue  # imported
         if inspect.ismodule(thing):
             found[name] = thing, thing.__name__
         else:  # a constant is found where the room has it

@@ -693,7 +693,7 @@ KEYS = (
     " classifier.M classifier.T classifier.W classifier.R classifier.S classifier.V classifier.c classifier.e"
     " classifier.f classifier.i classifier.l classifier.m classifier.p classifier.r classifier.s"
     " compression.B compression.F compression.L compression.M compression.P compression.a compression.c"
-    " compression.e compression.f compression.i compression.k compression.l compression.m compression.n compression.p"
+    " compression.e compression.f compression.i compression.l compression.m compression.n compression.p"
     " compression.r compression.s compression.t analysis.R analysis.S analysis.b analysis.c analysis.d"
     " analysis.e analysis.g analysis.l analysis.m analysis.o analysis.p analysis.r analysis.s analysis.v"
     " experiments plotting statistics"
