@@ -46,9 +46,9 @@ def results(name, up=""):
     folder = ROOT / "paper" / name
     if not (folder / "claims.csv").is_file():
         return f"*There are no results of `sshml reproduce {name}` in `paper/` yet.*\n"
-    parts = []
+    parts, (_, experiment) = [], load(name)
     for path in sorted(folder.glob("*.png")):
-        caption = f"{path.stem}. {BARS}"
+        caption = f"{path.stem}: {experiment.caption(path.stem)} {BARS}"
         parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", "", f"*{caption}*", ""]
     parts += ["```sh", command(name, folder), "```", ""]
     rows = read_csv(folder / "claims.csv")

@@ -199,7 +199,7 @@ LEFT_OUT = {
     "classifier": "Recipe Run StackedLinear check_labels"  # made by fit and stack
     " FC2 LeNet5 CumulativeLogs",  # without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
-    " product shrinkage tensorised",  # steps of others, which check
+    " product shrinkage Spectrum tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results
     "experiments": "Claim Experiment Job Outcome Plan Result Rule Shown Where job_lines names",  # by their owner
 }

@@ -10,7 +10,7 @@ from torch import nn
 from sshml.analysis.compressed import compress_run
 from sshml.arguments import as_array, function, instance, integers
 from sshml.classifier import Run, StackedLinear, check_labels, children_of, members_of, pick_device, resident, stack
-from sshml.compression import as_shape, check_weight, find_layer, index_dtype, linear_layers
+from sshml.compression import Spectrum, as_shape, check_weight, find_layer, index_dtype, linear_layers
 from sshml.errors import SSHMLError, one_line
 
 BLOCK = 2**19
@@ -133,7 +133,8 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     seen = problem.parts() if metric is None else Problem(models, metric, layer, view, device, None).parts()
     for part, data in zip(problem.parts(), seen, strict=True):
         rows = max(1, BLOCK // (len(part.weight) * problem.shape[0]))
-        left, right = _components(part.weight, None if metric is None else _moment(data, rows))
+        spectrum = Spectrum(part.weight.double(), None if metric is None else _moment(data, rows))
+        left, right = (torch.stack(each).to(part.weight) for each in zip(*spectrum.factors(full), strict=True))
         columns = left.mT[:, :, None].contiguous()  # m r . out
         for x, labels in part.blocks(rows):
             scores = (x @ right.mT).unsqueeze(-1)  # m b [in], m [in] r
@@ -146,23 +147,6 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     sizes = np.array(ranks)
     numbers = sizes * sum(problem.shape)
     return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
-
-
-def _components(weight, moment):
-    """Return (columns, rows) of weights (member, out, in): the sum of the first r products is the best of rank r."""
-    if moment is None:
-        u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-        return u * s[:, None, :], vh
-    wide, full = weight.double(), min(weight.shape[1:])
-    values, vectors = torch.linalg.eigh(wide @ moment @ wide.mT)
-    bases = []
-    for matrix, energies, basis in zip(wide, values.flip(-1), vectors.flip(-1), strict=True):
-        rank = min(full, max(1, int((energies > 1e-14 * energies[0]).sum())))
-        basis = basis[:, :rank]
-        rest = torch.linalg.svd(matrix - basis @ (basis.mT @ matrix), full_matrices=False)[0]  # what data never show
-        bases.append(torch.linalg.qr(torch.cat([basis, rest[:, : full - rank]], 1))[0])
-    u = torch.stack(bases)
-    return u.to(weight.dtype), (u.mT @ wide).to(weight.dtype)
 
 
 def _moment(part, rows):

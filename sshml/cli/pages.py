@@ -64,7 +64,8 @@ def _results(path):
         ]
         if found.figures:
             parts.append(Text(f"{found.name}: figures", 2))
-            parts += [Picture(figure, f"{found.name}, {name}") for name, figure in found.figures.items()]
+            for name, figure in found.figures.items():
+                parts.append(Picture(figure, f"{found.name}, {name}: {found.captions.get(name, '')}".rstrip(": ")))
         parts += [Text(f"{found.name}: history of the jobs", 2)]
         parts += [Rows(JOBS, [[row.get(name, "") for name in JOBS] for row in found.jobs])]
         data[found.name] = {"settings": found.settings, "claims": found.claims, "jobs": found.jobs}

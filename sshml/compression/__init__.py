@@ -23,7 +23,7 @@ from sshml.compression.report import Report, report
 from sshml.compression.saving import load_model, model_contents, save_model
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.compression.sites import Site, survey
-from sshml.compression.spectrum import median_of_noise, shrinkage
+from sshml.compression.spectrum import Spectrum, median_of_noise, shrinkage
 
 __all__ = [
     "LAYERS",
@@ -42,6 +42,7 @@ __all__ = [
     "Plan",
     "Report",
     "Site",
+    "Spectrum",
     "as_blocks",
     "as_shape",
     "check_weight",

@@ -8,21 +8,20 @@ import torch
 from sshml.arguments import as_module, function
 from sshml.compression.attention import PARTS, CompressedAttention
 from sshml.compression.batches import Batches, output, own, right, size_of
-from sshml.compression.blocks import BlockLowRankLinear
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.modules import copied, evaluating, leaves_chance_alone, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.mpo import MPOLinear
-from sshml.compression.pruning import MaskedLinear
+from sshml.compression.options import METHODS
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum
 from sshml.compression.timing import compare
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
 
-NAMES = {LowRankLinear: "svd", MPOLinear: "mpo", MaskedLinear: "prune", BlockLowRankLinear: "blocks"}
+NAMES = {layer: name for name, layer in METHODS.items()}
 
 LEARNED = 0.999
 """Accuracy of the dense model from which on the data look like those it was trained on."""

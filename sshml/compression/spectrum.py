@@ -41,14 +41,14 @@ class Spectrum:
         if rows <= columns:
             gram = weight @ weight.mT if moment is None else weight @ moment @ weight.mT
             values, vectors = _eigen((gram + gram.mT) / 2)
+            vectors = vectors[..., : _seen(values)] if moment is not None else vectors
         elif moment is None:
             values, vectors = _eigen(weight.mT @ weight)
         else:  # the Gram matrix of the shorter side, from which U follows
             white = weight @ _root(moment)
             values, vectors = _eigen(white.mT @ white)
-            rank = max(1, int((values > NOISE * values[:, :1]).sum(1).max()))
-            values, vectors = values[:, :rank], torch.linalg.qr(white @ vectors[..., :rank])[0]
-        self.basis, self.energies = vectors, values
+            vectors = torch.linalg.qr(white @ vectors[..., : _seen(values)])[0]
+        self.basis, self.energies = vectors, values[:, : vectors.shape[2]]
         total = self.energies.sum()
         self.total = float(total)
         kept = self.energies.sum(0).cumsum(0) / total if self.total > 0 else torch.ones(self.energies.shape[1])
@@ -106,6 +106,11 @@ def shrinkage(squares, rows, columns):
     inverse = torch.where(squares > noise, noise / squares.clamp_min(1e-300), 1)  # 1/y^2: nothing overflows
     factors = ((1 - (1 + b) * inverse) ** 2 - 4 * b * inverse**2).clamp_min(0).sqrt()
     return factors, inverse * (1 + math.sqrt(b)) ** 2 < 1
+
+
+def _seen(energies):
+    """Return the number of directions that the metric sees, of the group that has most."""
+    return max(1, int((energies > NOISE * energies[:, :1]).sum(1).max()))
 
 
 def _eigen(gram):

@@ -267,6 +267,11 @@ def _tuned(tables, name, share, column):
 
 
 def _figure(name, tables, settings):
+    """Draw rules of choosing ranks.
+
+    Test accuracy of a trained network compressed at once to shares of its bytes by several rules, without retraining;
+    dashed: dense.
+    """
     if name not in settings.networks:
         return None
     figure, axes = new_figure(width=7.2, height=3.6)

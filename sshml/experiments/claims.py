@@ -92,6 +92,8 @@ class Claim:
         mean, std, found = mean_std(values)
         error = self._error(values, mean, std, found)
         finite = values[np.isfinite(values)]
+        if found and abs(mean) < 1e-12 * abs(finite).max():
+            mean = 0.0  # rounding of a sum
         if not found:
             verdict = "not measurable"
         elif self.rule is None:

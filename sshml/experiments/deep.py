@@ -221,6 +221,10 @@ def claims(tables, settings):
 
 
 def _draw(tables, settings):
+    """Draw the results.
+
+    Test accuracy of the networks that were trained, dense and with MPOs; dots are networks.
+    """
     if not settings.trained:
         return None
     figure, axes = new_figure(width=1.6 + 1.3 * len(settings.trained), height=3.1)

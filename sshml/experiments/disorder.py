@@ -222,6 +222,12 @@ def claims(tables, settings):
 
 
 def _draw(tables, settings):
+    """Draw the results.
+
+    Share of wrong labels: (a) of exact rules, thresholds and networks, against the disorder of the test chains; (b) of
+    networks at W = 1 against the number of training chains; (c) of networks trained at one strength, against that of
+    the test chains.
+    """
     figure, axes = new_figure(1, 3 if settings.others else 2, width=2.4 if settings.others else 3.4, height=3.6)
     floor, lines = (
         1 / (2 * settings.test * settings.datasets * settings.seeds),

@@ -21,7 +21,8 @@ class Experiment:
         settings: frozen dataclass of plain fields; its defaults are the quick size.
         jobs: jobs(settings) yields `Job`s, whose tables of one name are joined in this order.
         claims: claims(tables, settings) yields `Claim`s, from `sshml.tables.Tables`.
-        figures: {name: draw}, draw(tables, settings) returns a matplotlib figure, or None where there is nothing.
+        figures: {name: draw}, draw(tables, settings) returns a matplotlib figure, or None where there is nothing; what
+            its docstring says after the first line is the caption.
         full: {field of the settings: value} for `--full`.
     """
 
@@ -30,6 +31,12 @@ class Experiment:
     claims: object = lambda tables, settings: ()
     figures: dict = dataclasses.field(default_factory=dict)
     full: dict = dataclasses.field(default_factory=dict)
+
+    def caption(self, name):
+        """Return the caption of a figure as a line, "" where it has none."""
+        draw = self.figures.get(name)
+        text = inspect.getdoc(getattr(draw, "func", draw)) if draw else None
+        return " ".join((text or "").partition("\n\n")[2].split())
 
 
 @dataclasses.dataclass(frozen=True)

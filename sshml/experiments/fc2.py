@@ -239,6 +239,11 @@ def _truncation_claims(tables, name, settings):
 
 
 def _curve_figure(tables, settings):
+    """Draw accuracy against size.
+
+    Test accuracy of FC2 trained in several forms, against the share of the parameters; dashed: dense, crosses:
+    published.
+    """
     names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
     for ax, name in zip(axes[0], names, strict=True):
@@ -266,6 +271,11 @@ def _curve_figure(tables, settings):
 
 
 def _truncated_figure(tables, settings):
+    """Draw what cuts cost.
+
+    Accuracy that the trained FC2 loses when it is cut (above) and after an epoch of fine-tuning (below), against the
+    share of the parameters.
+    """
     if not settings.shares:
         return None
     names, kinds = settings.data, {"truncated": "truncated", "tuned": "fine-tuned"}

@@ -267,15 +267,19 @@ def _claims_of_entropies(tables, own, words):
             yield Claim("F5", f"entropy of what training added, {place}", functools.partial(of, "change"))
             decided = (WRITTEN, "< 0", NEGATIVE) if name == "FC2" and not noise else ()
             yield Claim(
-                "F5", f"the same less that of its spectrum with Haar vectors, layer {layer}, cut {cut}, {words}",
+                "F5", "entropy of what training added less that of its spectrum with Haar vectors, layer"
+                f" {layer}, cut {cut}, {words}",
                 lambda of=of: of("change") - of("Haar"), *decided,
             )  # fmt: skip
-        rows = len(flat_shape(shape.out_features, shape.in_features).site_dims) - len(FACTORS[shape.in_features])
+        sites = flat_shape(shape.out_features, shape.in_features)
+        rows = sites.sites - len(FACTORS[shape.in_features])
+        random = gaussian_cuts(sites)[0][rows - 2 : rows + 1]
+        peak = f"(Gaussian {random[1] - (random[0] + random[2]) / 2:+.2f} nats)"
         flat = functools.partial(_entropy, tables, layer=layer, order="flat", **own)
         for of, label in (("change", "what training added"), ("weight", "the weight")):
             yield Claim(
-                "F5", f"entropy of {label} between rows and columns less the mean of both cuts beside, layer {layer},"
-                f" {words}",
+                "F5", f"entropy of {label} between rows and columns less the mean of both cuts beside, layer {layer}"
+                f" {peak}, {words}",
                 lambda of=of, flat=flat, rows=rows: flat(of, cut=rows)
                 - (flat(of, cut=rows - 1) + flat(of, cut=rows + 1)) / 2,
             )  # fmt: skip
@@ -295,13 +299,18 @@ def _claims_of_noise(tables, own, words):
                 "F4", f"accuracy added by the rank chosen on validation, layer {layer}, {whose}", of,
                 *(decided if layer == "1" else ()),
             )  # fmt: skip
-        for way, label in (("shrunk", "shrinking the singular values"), ("cut", "cutting them at the edge")):
+        for way, label in (("shrunk", "shrinking the singular values"), ("cut", "cutting at the edge the values")):
             of = functools.partial(_gain, tables, way, "all hidden", epoch, **own)
             claimed = decided if way == "shrunk" else ()
             yield Claim("F4", f"accuracy added by {label} of all hidden layers, {whose}", of, *claimed)
 
 
 def _entropies_drawn(tables, settings):
+    """Draw entropies at cuts.
+
+    Entropy at the cuts of the MPO: of the weight, of what training added, of matrices with the singular values of the
+    latter and Haar vectors, and of Gaussian matrices.
+    """
     figure, axes = new_figure(1, len(settings.networks), width=3.5, height=3.2)
     for ax, name in zip(axes[0], settings.networks, strict=True):
         layer, shape = list(SHAPES[name].items())[-1]
@@ -319,27 +328,31 @@ def _entropies_drawn(tables, settings):
         ax.set_xlabel("cut between sites")
         ax.set_ylabel("entropy (nats)")
         name_panel(ax, f"{name}, layer {layer}, {TITLES[own['data']]}")
-        ax.set_ylim(top=ax.get_ylim()[1] + 0.8)
-    axes[0, 0].legend(fontsize=7, loc="upper right")
+    legend_below(figure, axes[0, 0])
     return figure
 
 
 def _gains_drawn(tables, settings):
+    """Draw what cuts add.
+
+    Test accuracy that cuts add to networks trained (a) on true labels, (b) on labels of which some are random: one
+    layer at the rank chosen on validation data; all hidden layers cut, or their values shrunk, at the edge of the
+    noise. Linear up to a tenth of a point.
+    """
     figure, axes = new_figure(1, len(settings.noise), width=3.5, height=3.4, sharey=True)
-    names = {
-        ("rank", "1"): "rank of\nlayer 1",
-        ("cut", "all hidden"): "cut at\nthe edge",
-        ("shrunk", "all hidden"): "shrunk",
-    }
+    layers = dict.fromkeys(layer for name in settings.networks for layer in SHAPES[name])
+    names = {("rank", layer): f"layer {layer}" for layer in layers}
+    names |= {("cut", "all hidden"): "all,\nedge", ("shrunk", "all hidden"): "all,\nshrunk"}
     for ax, noise in zip(axes[0], settings.noise, strict=True):
         number = 0
         for data in settings.data:
             for name in settings.networks:
                 for epoch in ("best", "last"):
                     own = {"data": data, "network": name, "noise": noise}
-                    groups = [100 * _gain(tables, *way, epoch, **own) for way in names]
+                    places = [at for at, (_, layer) in enumerate(names) if layer in (*SHAPES[name], "all hidden")]
+                    groups = [100 * _gain(tables, *list(names)[at], epoch, **own) for at in places]
                     total = 2 * len(settings.data) * len(settings.networks)
-                    place = np.arange(len(names)) + 0.7 * ((number + 0.5) / total - 0.5)
+                    place = np.array(places) + 0.7 * ((number + 0.5) / total - 0.5)
                     plot_points(
                         ax, place, groups, fmt="os"[epoch == "last"], color=COLORS[number // 2 % len(COLORS)],
                         markersize=4, markerfacecolor="none" if epoch == "last" else None,
@@ -348,9 +361,15 @@ def _gains_drawn(tables, settings):
                     number += 1
         ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
         ax.set_xticks(range(len(names)), names.values())
+        ax.set_xlabel("what is cut: a layer, to the rank chosen; all hidden ones")
+        ax.tick_params(axis="x", length=0)
+        for edge in np.arange(1, len(names)) - 0.5:
+            ax.axvline(edge, color="0.9", linewidth=0.8, zorder=0)
         name_panel(ax, "true labels" if not noise else f"{noise:.0%} of labels random")
     axes[0, 0].set_ylabel("test accuracy added (percentage points)")
     axes[0, 0].set_yscale("symlog", linthresh=0.1)
+    gains = 100 * tables.columns("denoised")["gain"]
+    axes[0, 0].set_ylim(2 * min(gains.min(), -0.1), 2 * max(gains.max(), 0.1))
     legend_below(figure, axes[0, 0], 2)
     return figure
 

@@ -294,6 +294,11 @@ def _revealed(tables, network, epsilon, column):
 
 
 def _draw_ranks(tables, settings):
+    """Draw what projection costs.
+
+    (a) Accuracy and (b) loss on the test data of networks projected to a rank during training, against the rank;
+    dashed: not projected, crosses: published.
+    """
     figure, axes = new_figure(1, 2, width=3.9, height=3.2)
     for ax, name, published in zip(axes[0], ("accuracy", "loss"), (0, 1), strict=True):
         for every, color, marker in (("epoch", COLORS[0], "o"), ("batch", COLORS[1], "s")):
@@ -316,6 +321,11 @@ def _draw_ranks(tables, settings):
 
 
 def _draw_times(tables, settings):
+    """Draw what projection takes.
+
+    Time of training under projection over that without, median and range of the repeats, by several ways to find the
+    projection.
+    """
     figure, axes = new_figure(1, 2, width=3.9, height=3.2, sharey=True)
     rows = [("every matrix by LAPACK", "batch")]
     rows += [(method, every) for every in ("batch", "epoch") for method in ("svd", "randomized", "subspace")]

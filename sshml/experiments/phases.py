@@ -160,6 +160,11 @@ def claims(tables, settings):
 
 
 def _draw(tables, settings):
+    """Draw the results.
+
+    (a), (b) Share of topological chains of finite length against hopping and disorder, with the exact line of the
+    infinite chain; (c) a cut through (a), bands are standard errors over chains.
+    """
     figure, axes = new_figure(1, 3, width=4, height=3.4)
     for ax, ratio in zip(axes[0], (0.5, 0.0), strict=False):
         strength, v, share = pivot(tables.columns("diagram", **{"W_w/W_v": ratio}), "W_v", "v", "topological")

@@ -38,18 +38,17 @@ from sshml.analysis import (
     rank_of_directions,
     rank_sweep,
     rotated_cuts,
-    smallest_size,
 )
 from sshml.chain import critical_states, eigenstates, fixed_signs
 from sshml.classifier import MLP, TrainingSpec, fit, load_run, resident, save_run
 from sshml.dataset import DatasetSpec, View, from_hoppings, generate, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, Rule, above, at_least, at_most, near
+from sshml.experiments.poster.claims import KEEPS, SOURCE, pruned_over_svd, second_rank, svd_less_pruned
 from sshml.experiments.poster.measurements import shape_of
 from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
 from sshml.statistics import band, group_means
 
-KEEPS = 0.95
 FILE, RUN = "chains.h5", "run.h5"
 
 SETTINGS = {
@@ -82,7 +81,6 @@ OUTSIDE = ("|v - w| > 0.1", "W = 0.5", "W = 1", "tanh", "square")
 """Settings in which the formula is not expected to hold."""
 ELIMINATED = ("the poster's", "N = 32", "W = 0.5", "tanh")
 """Settings whose levels are taken away one by one, each cut to rank 1, 2 or 3."""
-SOURCE = "Oriekhov et al., poster"
 FORMULA = "written before the run"
 
 
@@ -142,61 +140,22 @@ def networks(where, made, training, hidden, activation, seeds):
 def measure(where, setting, dataset, made, trained):
     """Measure ranks, weights and the directions of the levels of the networks of a setting."""
     data, run = open_dataset(made.folder / FILE), load_run(trained.folder / RUN)
-    correct = run.accuracy(data.test, where.device)
-    most = min(run.weights["1.weight"].shape[1:])
-    ranks = np.unique(np.r_[1 : min(32, most) + 1, np.geomspace(min(32, most), most, 9).round().astype(int)])
-    by_rank = rank_sweep(run, data.test, ranks=ranks, device=where.device)
-    aware = rank_sweep(run, data.test, ranks=ranks, device=where.device, metric=data.train)
-    kept = [by_rank.smallest(threshold) for threshold in (KEEPS, KEEPS * correct)] + [aware.smallest(KEEPS)]
-    chosen = rank_sweep(run, data.valid, ranks=ranks, device=where.device).accuracy.argmax(1)  # the first of equals
-    full = run.weights["1.weight"][0].numel()
-    keeps = np.unique(np.geomspace(min(64, full), full, 28).round().astype(int))
-    by_weight = prune_sweep(run, data.test, keeps=keeps, device=where.device)
-    weights = by_weight.smallest(KEEPS)
-    of_f, of_g, predicted, alone, levels = _directions(data, run)
-    pruned = weights * by_weight.stored[0] / by_weight.sizes[0]
-    ratios = [pruned / (rank * by_rank.stored[0] / by_rank.sizes[0]) for rank in (kept[0], kept[2])]
-    share = max(1, most // 16)
-    pruned = np.array([np.interp(full / 16, by_weight.sizes, member) for member in by_weight.accuracy])
-    head = {"setting": setting, "dataset": dataset}
-    rows = [
-        head | {
-            "seed": seed, "accuracy": f"{correct[seed]:.5g}",
-            "rank": _number(kept[0][seed]), "own_rank": _number(kept[1][seed]), "weights": _number(weights[seed]),
-            "bytes_ratio": _number(ratios[0][seed]),
-            "aware_rank": _number(kept[2][seed]), "aware_bytes_ratio": _number(ratios[1][seed]),
-            "chosen_rank": int(by_rank.sizes[chosen[seed]]),
-            "gain": f"{by_rank.accuracy[seed, chosen[seed]] - correct[seed]:.5g}",
-            "share_difference": f"{by_rank.accuracy[seed, share - 1] - pruned[seed]:.5g}",
-            "predicted": int(predicted[seed]), "level": int(levels[seed]), "of_level": f"{alone[seed]:.5g}",
-        }
-        for seed in range(len(run))
-    ]  # fmt: skip
-    found = {"ranks": rows}
+    head, device = {"setting": setting, "dataset": dataset}, where.device
+    by_rank, cuts = _cuts(data, run, device)
+    directions, norms = _directions(data, run)
+    found = {"ranks": [head | {"seed": n} | a | b for n, (a, b) in enumerate(zip(cuts, directions, strict=True))]}
     if dataset == 0:
-        groups = range(of_f.shape[1])
-        found["norms"] = [
-            head | {"seed": seed, "group": n, "f": f"{of_f[seed, n]:.4g}", "g": f"{of_g[seed, n]:.4g}"}
-            for seed in range(len(run))
-            for n in groups
-        ]
+        found["norms"] = [head | row for row in norms]
     if setting in ELIMINATED:
-        blocks = View.parse(run.training.view).shape(data.spec)[0]
-        found["blocks"] = [
-            head | {"seed": row["member"], "rank": row["rank"], "kept": len(row["blocks"])}
-            | {"levels": " ".join(map(str, row["blocks"])), "numbers": row["numbers"]}
-            | {name: f"{row[name]:.5g}" for name in ("valid", "test")}
-            for row in eliminate_blocks(run, data.valid, data.test, blocks=blocks, device=where.device)
-            if row["valid"] >= KEEPS or len(row["blocks"]) == 1
-        ]  # fmt: skip
+        found["blocks"] = [head | row for row in _level_by_level(data, run, device)]
     if setting == "the poster's":
         found["increments"] = list(_increments(head, run, data.spec.sites))
-        second = rank_grid(run, data.test, ranks=[8, 9])
         found["curve"] = [
             head | {"seed": seed, "size": int(size), "accuracy": f"{by_rank.accuracy[seed, size - 1]:.5g}"}
             for seed in range(len(run))
             for size in range(1, 17)
         ]
+        second = rank_grid(run, data.test, ranks=[8, 9])
         found["second"] = [
             head | {"seed": seed, "rank_1": rank, "rank_2": r + 1, "accuracy": f"{second[seed, i, r]:.5g}"}
             for seed in range(len(run))
@@ -204,6 +163,45 @@ def measure(where, setting, dataset, made, trained):
             for r in range(4)
         ]
     return found
+
+
+def _cuts(data, run, device):
+    """Return the `Sweep` over ranks, and a row for each network: what it needs as SVD, in the metric, and pruned."""
+    correct, shape = run.accuracy(data.test, device), run.weights["1.weight"].shape[1:]
+    most, full = min(shape), shape[0] * shape[1]
+    ranks = np.unique(np.r_[1 : min(32, most) + 1, np.geomspace(min(32, most), most, 9).round().astype(int)])
+    by_rank = rank_sweep(run, data.test, ranks=ranks, device=device)
+    aware = rank_sweep(run, data.test, ranks=ranks, device=device, metric=data.train)
+    chosen = rank_sweep(run, data.valid, ranks=ranks, device=device).accuracy.argmax(1)  # the first of equals
+    keeps = np.unique(np.geomspace(min(64, full), full, 28).round().astype(int))
+    by_weight = prune_sweep(run, data.test, keeps=keeps, device=device)
+    svd, metric, pruned = ((each.sizes, each.stored, each.accuracy) for each in (by_rank, aware, by_weight))
+    columns = {
+        "rank": by_rank.smallest(KEEPS), "own_rank": by_rank.smallest(KEEPS * correct),
+        "weights": by_weight.smallest(KEEPS), "bytes_ratio": pruned_over_svd(svd, pruned),
+        "aware_rank": aware.smallest(KEEPS), "aware_bytes_ratio": pruned_over_svd(metric, pruned),
+    }  # fmt: skip
+    difference = svd_less_pruned(svd, pruned)
+    return by_rank, [
+        {"accuracy": f"{correct[seed]:.5g}"} | {name: f"{column[seed]:.6g}" for name, column in columns.items()} | {
+            "chosen_rank": int(ranks[chosen[seed]]),
+            "gain": f"{by_rank.accuracy[seed, chosen[seed]] - correct[seed]:.5g}",
+            "share_difference": f"{difference[seed]:.5g}",
+        }
+        for seed in range(len(run))
+    ]  # fmt: skip
+
+
+def _level_by_level(data, run, device):
+    """Return a row for each choice of levels and rank that keeps 95 % on validation, and for one level alone."""
+    levels = View.parse(run.training.view).shape(data.spec)[0]
+    return [
+        {"seed": row["member"], "rank": row["rank"], "kept": len(row["blocks"])}
+        | {"levels": " ".join(map(str, row["blocks"])), "numbers": row["numbers"]}
+        | {name: f"{row[name]:.5g}" for name in ("valid", "test")}
+        for row in eliminate_blocks(run, data.valid, data.test, blocks=levels, device=device)
+        if row["valid"] >= KEEPS or len(row["blocks"]) == 1
+    ]
 
 
 def _increments(head, run, sites):
@@ -222,15 +220,12 @@ def _increments(head, run, sites):
                 yield head | {"seed": seed, "of": of, "cut": cut, "entropy": f"{entropy:.5g}"}
 
 
-def _number(value):
-    return f"{value:.6g}"
-
-
 @torch.no_grad()
 def _directions(data, run):
-    """Return s(f), s(g), the predicted rank, the accuracy of the projection on one group's f and g, and that group.
+    """Return a row for each network, and one for each of its groups of levels.
 
-    The group is chosen on the validation split, its accuracy is that on the test split.
+    The formula's rank, the group of levels chosen on the validation split, and the accuracy on the test split of the
+    projection on that group's f and g; the norms s(f) and s(g).
     """
     view, size = View.parse(run.training.view), data.spec.sites
     seen = dataclasses.replace(view, signs="none")
@@ -251,8 +246,17 @@ def _directions(data, run):
                 for each in rest:
                     values = each(values)
                 accuracy[number, member, n] = (values.argmax(1) == labels).double().mean()
-    best = accuracy[0].argmax(1)
-    return of_f, of_g, rank_of_directions(of_f, of_g), accuracy[1][np.arange(len(run)), best], best
+    predicted, best = rank_of_directions(of_f, of_g), accuracy[0].argmax(1)
+    rows = [
+        {"predicted": int(predicted[seed]), "level": int(n), "of_level": f"{accuracy[1, seed, n]:.5g}"}
+        for seed, n in enumerate(best)
+    ]
+    norms = [
+        {"seed": seed, "group": n, "f": f"{of_f[seed, n]:.4g}", "g": f"{of_g[seed, n]:.4g}"}
+        for seed in range(len(run))
+        for n in range(of_f.shape[1])
+    ]
+    return rows, norms
 
 
 def jobs(settings):
@@ -306,11 +310,12 @@ def is_right(tables, setting):
 
 
 def _second(tables, rank):
-    """Return the smallest rank of layer 2 that keeps 95 % with a rank in layer 1, NaN where none of 1 to 4 does."""
+    """Return the `second_rank` of every network among ranks 1 to 4, with a rank in layer 1."""
+    first = tables.columns("curve", setting="the poster's", size=rank)
     found = tables.columns("second", setting="the poster's", rank_1=rank)
     networks = 1000 * found["dataset"] + found["seed"]
-    accuracy = np.array([found["accuracy"][networks == one] for one in np.unique(networks)])
-    return smallest_size(np.arange(1, 5), accuracy, KEEPS)
+    accuracy = np.array([found["accuracy"][networks == one] for one in 1000 * first["dataset"] + first["seed"]])
+    return second_rank(first["accuracy"], np.arange(1, 5), accuracy)
 
 
 def by_blocks(tables, setting, column):
@@ -345,12 +350,13 @@ def claims(tables, settings):
             change = functools.partial(_of_change, tables, "change", cut)
             yield each("F5", f"entropy of what training added, cut {cut} (Gaussian {mean[cut - 1]:.2f} nats)", change)
             yield Claim(
-                "F5", f"the same less that of its spectrum with Haar vectors, cut {cut}, {datasets}",
+                "F5",
+                f"entropy of what training added less that of its spectrum with Haar vectors, cut {cut}, {datasets}",
                 functools.partial(_below_haar, tables, cut), FORMULA, "< 0", NEGATIVE,
             )  # fmt: skip
         for rank in (8, 9):
             yield each(
-                "P2", f"singular values of layer 2 that keep 95 %, {rank} left in layer 1",
+                "P2", f"singular values of layer 2 that keep 95 %, {rank} in layer 1, where those keep it",
                 functools.partial(_second, tables, rank), SOURCE, "1 or 2", at_most(2),
             )  # fmt: skip
         yield each("P3", "bytes of layer 1 at 95 %, pruned / SVD", of(own, "bytes_ratio"), SOURCE, "> 1", above(1))
@@ -394,6 +400,11 @@ def claims(tables, settings):
 
 
 def _measured_against_predicted(tables, settings):
+    """Draw ranks beside those of the formula.
+
+    Rank of layer 1 that keeps 95 % accuracy, measured and by the formula, in every setting; grey: settings in which the
+    formula is not expected to hold.
+    """
     figure, axes = new_figure(1, 1, width=7.0, height=3.6)
     ax, names = axes[0, 0], list(settings.settings)
     for column, label, color, offset in (
@@ -436,6 +447,12 @@ def _amplitudes(ax, level, sites=16):
 
 
 def _mechanism(tables, settings):
+    """Draw why the rank is what it is.
+
+    (a) Overlap of a state of a clean chain with its two directions, odd and even in ln(w/v). (b) Norms that the trained
+    layer 1 gives to these directions of every level. (c) Test accuracy against the singular values kept; orange: where
+    the formula puts 95 %.
+    """
     if "the poster's" not in settings.settings:
         return None
     figure, axes = new_figure(1, 3, width=2.33, height=2.3)

@@ -115,13 +115,17 @@ def redraw(folder, name, experiment):
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What a folder of results shows: rows of claims.csv and jobs.csv, figures, or bytes of the PNG where unknown."""
+    """What a folder of results shows: rows of claims.csv and jobs.csv, figures, or bytes of the PNG where unknown.
+
+    `captions` are those of figures that have one.
+    """
 
     name: str
     settings: dict
     claims: list
     jobs: list
     figures: dict
+    captions: dict
 
 
 def results_of(folder):
@@ -134,17 +138,18 @@ def results_of(folder):
     known, tables = _settings(folder), Tables(folder)
     _refuse_unfinished(folder, known)
     rows = {name: tables.rows(name) if f"{name}.csv" in known["files"] else [] for name in ("claims", "jobs")}
-    figures = {}
+    figures, captions = {}, {}
     for file in known["files"]:
         if file.endswith(".png"):
             figures[file.removesuffix(".png")] = (folder / file).read_bytes()
     if known["own"] is not True and known["experiment"] in names():
         _, experiment = load(known["experiment"])
+        captions = {name: experiment.caption(name) for name in figures}
         with contextlib.suppress(Exception):  # tables of an older release: the pictures it made are there
             settings = settings_of(experiment, changes={k: _tuples(v) for k, v in known["settings"].items()})
             drawn = {name: draw(tables, settings) for name, draw in experiment.figures.items()}
             figures |= {name: figure for name, figure in drawn.items() if figure is not None}
-    return Shown(known["experiment"], known["settings"], rows["claims"], rows["jobs"], figures)
+    return Shown(known["experiment"], known["settings"], rows["claims"], rows["jobs"], figures, captions)
 
 
 def _tuples(value):

@@ -200,6 +200,12 @@ def _over_datasets(found, column):
 
 
 def _draw(tables, settings):
+    """Draw the results.
+
+    Networks trained on clean chains: (a) accuracy and (b) overlap of the principal components with those of clean
+    chains, against the disorder of the test chains; (c) chains in the plane of the first two components of clean
+    chains.
+    """
     figure, axes = new_figure(1, 3, width=3.4, height=3.0)
     for ax, table, column, name in (
         (axes[0, 0], "accuracy", "accuracy", "accuracy, trained on clean chains"),

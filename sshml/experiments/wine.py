@@ -166,6 +166,11 @@ def claims(tables, settings):
 
 
 def _draw(tables, settings):
+    """Draw the results.
+
+    Test accuracy of the first layer cut to every rank against (a) the rank and (b) the numbers stored; bands are
+    standard errors over seeds and splits.
+    """
     figure, axes = new_figure(1, 2, width=3.6, height=3.1)
     for ax, x, label in ((axes[0, 0], "rank", "rank"), (axes[0, 1], "numbers", "numbers stored")):
         for (form, name), color in zip(FORMS.items(), COLORS, strict=False):

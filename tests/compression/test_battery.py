@@ -12,6 +12,7 @@ from torch import nn
 from sshml.compression import Choice, Plan, compress, load_model, n_bytes, plan, report, save_model, to_torch
 from sshml.compression.batches import output
 from sshml.compression.menu import Menu
+from sshml.compression.options import check_methods
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
@@ -61,7 +62,7 @@ def test_exact_at_full_size(net, method):
 def test_a_budget_is_kept_and_predicted(net, methods, aware):
     model, x = net
     data = x if aware else None
-    menu = Menu(model, data, methods)
+    menu = Menu(model, data, check_methods(methods))
     least = int(menu.front().bytes[0]) / menu.n_bytes
     for share in (0.9, 0.6, 0.4):
         if share < least:
@@ -172,7 +173,7 @@ def test_convolutions_of_every_shape(channels, groups, kernel, stride, dilation,
 def test_a_larger_budget_never_loses_more(widths, shares, methods):
     torch.manual_seed(0)
     model = nn.Sequential(*(nn.Linear(a, b) for a, b in itertools.pairwise(widths)))
-    menu = Menu(model, None, methods)
+    menu = Menu(model, None, check_methods(methods))
     front = menu.front()
     points = [front.within(share * menu.n_bytes) for share in sorted(shares)]
     if None in points:

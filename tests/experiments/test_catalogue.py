@@ -24,6 +24,15 @@ class Settings:
 EXPERIMENT = Experiment(Settings, lambda settings: (), full={"seeds": 9})
 
 
+@pytest.mark.parametrize("name", names())
+def test_every_figure_has_a_caption(name):
+    _, experiment = load(name)
+    for figure in experiment.figures:
+        assert experiment.caption(figure).endswith(".")
+        assert "  " not in experiment.caption(figure)
+    assert experiment.caption("none of them") == ""
+
+
 def test_every_experiment_has_a_name_and_a_line():
     found = names()
     assert list(found) == [

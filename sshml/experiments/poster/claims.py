@@ -104,26 +104,45 @@ def at_rank(tables, view, rank):
 
 
 def second_ranks(tables, rank):
-    """Return the smallest rank of layer 2 that keeps 95 % with a rank in layer 1, NaN where that does not keep it."""
+    """Return the `second_rank` of every seed with a rank in layer 1."""
     _, ranks, accuracy = pivot(tables.columns("fig2", rank_1=rank), "seed", "rank_2", "accuracy")
-    return np.where(at_rank(tables, "random", rank)[:, 0] >= KEEPS, smallest_size(ranks, accuracy, KEEPS), np.nan)
+    return second_rank(at_rank(tables, "random", rank)[:, 0], ranks, accuracy)
+
+
+def second_rank(first, ranks, accuracy):
+    """Return the smallest rank of layer 2 that keeps 95 %, NaN where the cut of layer 1 alone does not keep it.
+
+    Args:
+        first: accuracy of every network with layer 1 cut, shape (network).
+        ranks: of layer 2, shape (rank).
+        accuracy: with both cut, shape (network, rank).
+    """
+    return np.where(first >= KEEPS, smallest_size(ranks, accuracy, KEEPS), np.nan)
 
 
 def bytes_ratio(tables, view):
-    """Return the bytes of layer 1 that keep 95 % pruned, over those of its SVD."""
-    kept = []
-    for method in ("prune", "svd"):
-        sizes, stored, accuracy = compression(tables, view, method)
-        kept.append(smallest_size(sizes, accuracy, KEEPS) * stored[0] / sizes[0])
-    return kept[0] / kept[1]
+    """Return `pruned_over_svd` of layer 1."""
+    return pruned_over_svd(*(compression(tables, view, method) for method in ("svd", "prune")))
+
+
+def pruned_over_svd(svd, pruned):
+    """Return the bytes that keep 95 % pruned over those as SVD, each as (sizes, bytes, accuracy (network, size))."""
+    of_svd, of_pruned = (
+        smallest_size(sizes, accuracy, KEEPS) * stored[0] / sizes[0] for sizes, stored, accuracy in (svd, pruned)
+    )
+    return of_pruned / of_svd
 
 
 def at_equal_share(tables, view):
+    """Return `svd_less_pruned` of layer 1."""
+    return svd_less_pruned(*(compression(tables, view, method) for method in ("svd", "prune")))
+
+
+def svd_less_pruned(svd, pruned):
     """Return the accuracy with 15/16 of the singular values removed less that with 15/16 of the weights removed."""
-    ranks, _, of_ranks = compression(tables, view, "svd")
-    sizes, _, of_weights = compression(tables, view, "prune")
-    pruned = np.array([np.interp(sizes[-1] / 16, sizes, member) for member in of_weights])
-    return of_ranks[:, ranks == max(1, ranks[-1] // 16)][:, 0] - pruned
+    (ranks, _, of_ranks), (sizes, _, of_weights) = svd, pruned
+    weights = np.array([np.interp(sizes[-1] / 16, sizes, member) for member in of_weights])
+    return of_ranks[:, ranks == max(1, ranks[-1] // 16)][:, 0] - weights
 
 
 def mid_gap_shares(tables, view):

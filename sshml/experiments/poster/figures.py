@@ -37,6 +37,11 @@ def _pair(settings):
 
 
 def _fig1(tables, settings):
+    """Draw what truncation of layer 1 costs.
+
+    Share of wrong labels against (a) the singular values kept in layer 1, (b) the bytes of layer 1 as SVD and with
+    small weights zeroed; dotted: 5 % wrong.
+    """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8, sharey=True)
     dense = (2 * settings.cells) ** 2 * settings.hidden[0] * 4 / 1024
     for (view, title), style in zip(_pair(settings).items(), ("-", "--"), strict=False):
@@ -59,6 +64,11 @@ def _fig1(tables, settings):
 
 
 def _fig2(tables, settings):
+    """Draw what truncation of both hidden layers costs.
+
+    Share of wrong labels with both hidden layers cut, against the singular values kept in layer 2, for several numbers
+    kept in layer 1; dotted: 5 % wrong.
+    """
     if "fig2" not in tables:  # another number of layers
         return None
     figure, axes = new_figure(width=4.6, height=3.0)
@@ -79,6 +89,11 @@ def _fig2(tables, settings):
 
 
 def _fig3(tables, settings):
+    """Draw the first singular vectors.
+
+    Right singular vector v1 of the largest singular value of layer 1, a map of level (site for the projector) and site,
+    of the first network in each view.
+    """
     figure, axes = new_figure(-(-len(settings.views) // 3), min(3, len(settings.views)), width=2.33, height=2.1)
     for ax in axes.flat[len(settings.views) :]:
         figure.delaxes(ax)
@@ -91,6 +106,11 @@ def _fig3(tables, settings):
 
 
 def _scores(tables, settings):
+    """Draw what the first singular vectors select.
+
+    Above: weight of v1 on each level (site for the projector); bars are means, dots networks, yellow the two mid-gap
+    levels, dotted the uniform share. Below: score v1 . x of test chains against w/v, first network.
+    """
     figure, axes = new_figure(2, len(settings.views), width=2.4, height=2.2)
     for column, (view, title) in enumerate(_shown(settings).items()):
         rows = "site" if view == "projector" else "level"
@@ -106,6 +126,11 @@ def _scores(tables, settings):
 
 
 def _fig4(tables, settings):
+    """Draw ranks by view, and accuracy near the transition.
+
+    (a) Smallest rank of layer 1 that keeps 95 % accuracy, and 95 % of the accuracy of the network. (b) Test accuracy of
+    the whole networks against w/v.
+    """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8)
     views = _shown(settings)
     for relative, color, offset, label in (
@@ -138,6 +163,11 @@ def _fig4(tables, settings):
 
 
 def _fig5(tables, settings):
+    """Draw MPO beside SVD, and the entropies of singular vectors.
+
+    (a) Test accuracy against the numbers stored for layer 1, as SVD and as MPO, without retraining; dotted: .95. (b)
+    Entropy between level and site of each right singular vector of layer 1, against its singular value.
+    """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8)
     _mpo_and_svd(axes[0, 0], tables, settings, settings.hidden[0] * (2 * settings.cells) ** 2)
     _vectors(axes[0, 1], tables, settings)
@@ -145,6 +175,12 @@ def _fig5(tables, settings):
 
 
 def _fig6(tables, settings):
+    """Draw the entropies of layer 1.
+
+    (a) Entropy of the trained layer 1 at the cuts of its MPO and between outputs and inputs, beside Gaussian matrices
+    (two standard deviations) and ceilings. (b) The same at the middle cut over training; line: Gaussian. (c), (d)
+    Entropy, and test accuracy, against disorder.
+    """
     figure, axes = new_figure(2, 2, width=3.5, height=2.7)
     outputs, inputs = settings.hidden[0], (2 * settings.cells) ** 2
     shape = shape_of(outputs, inputs)
