@@ -60,8 +60,9 @@ def test_two_numbers_a_sample_are_the_projection(tmp_path):
     training = {"epochs": 2, "view": view}
     ranks.networks(Where("cpu", folder=tmp_path), made, training, (16, 8), "relu", 2)
     data, run = open_dataset(tmp_path / ranks.FILE), load_run(tmp_path / ranks.RUN)
-    of_f, _, _, alone, levels = ranks._directions(data, run)
-    assert of_f.shape == (2, 2)
+    rows, norms = ranks._directions(data, run)
+    alone, levels = [float(row["of_level"]) for row in rows], [row["level"] for row in rows]
+    assert [(row["seed"], row["group"]) for row in norms] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     even = critical_states(16)[0]
     even = (even * fixed_signs(even)[:, None])[[6, 9]]
     seen = data.valid.inputs(view="states/levels=6,9/signs=none")
