@@ -63,6 +63,9 @@ EQUAL = {
     "order = part.weight.flatten(1).abs().argsort(dim=1, descending=True, stable=True)": "of equal weights",
     "for _ in range(60):": "steps of a bisection that has ended",
     "sign[sign == 0] = 1": "a product of floats that is exactly 0",
+    "tried[X, at] = 0.5 * (a + b) if b < 4.0 * a or a <= 0.0 else np.sqrt(a) * np.sqrt(b)": "where a search starts",
+    "return np.rint(angles.sum(axis=1) / (2 * np.pi)).astype(np.int8), s[:, -1] <= EQUAL * s[:, 0]": "equal to a bit",
+    "with ThreadPoolExecutor(1) as thread:": "one group is asked for at a time",
     'if network == "small" and method in PUBLISHED_TIMES:': "draws",
 }
 """Lines whose change, as it was drawn, changes no result, and why; they are not drawn again."""

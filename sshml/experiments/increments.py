@@ -5,10 +5,10 @@ training labels replaced by random classes (a tenth of them right again by chanc
 network the epoch of the best accuracy on held-out images with true labels, and the last epoch, which has learned the
 noise.
 
-Entropies: at every cut of the MPO of a layer, those of the weight W, of what training added, W - W_0, and of matrices
-with the singular values of the latter and Haar vectors. And at the cuts of the flat order, rows then columns: Chen et
-al. (arXiv 2601.06788) find for low-rank updates of language models a volume law with a central suppression, as the
-middle cut, between rows and columns, holds no more than the logarithm of the rank; here training is full.
+Entropies: at every cut of the MPO of a layer, those of the weight W, of what training added, W - W_0, of the same with
+its columns shuffled, and of matrices with its singular values and Haar vectors. And at the cuts of the flat order, rows
+then columns: Chen et al. (arXiv 2601.06788) report for updates of language models a volume law with a valley between
+rows and columns, another one for full fine-tuning than for low rank; here training is full.
 
 Noise: layer by layer the rank of the best accuracy on held-out images (the smallest of equals, among 1 to 32 and 24
 more up to the full one), its accuracy quoted on test images; and all hidden layers at once with singular values shrunk
@@ -51,6 +51,13 @@ BLOCKED = {
     "LeNet-5": ("run.h5", "7", 16, "channels"),
 }
 """Networks cut block by block: file of the run, layer, number of blocks, what they are."""
+ALL = "all hidden"
+WAYS = {
+    "rank": "cutting all hidden layers to the ranks chosen",
+    "cut": "cutting all hidden layers at the edge",
+    "shrunk": "shrinking the singular values of all hidden layers",
+}
+"""What is done to all hidden layers at once."""
 WRITTEN = "written before the run"
 
 
@@ -143,9 +150,13 @@ def _entropies(head, run, shapes):
         after, before = run.weights[f"{layer}.weight"], run.initial[f"{layer}.weight"]
         for order, sites in (("mpo", shape), ("flat", flat_shape(*after.shape[1:]))):
             for seed, weight, change in zip(run.seeds, after, after - before, strict=True):
-                entropies = {"weight": cut_entropies(weight, sites), "change": cut_entropies(change, sites)}
-                if order == "mpo":
-                    entropies["Haar"] = rotated_cuts(change, sites, draws=3, seed=int(seed)).mean(0)
+                shuffled = np.random.default_rng(int(seed)).permutation(change.shape[1])
+                entropies = {
+                    "weight": cut_entropies(weight, sites),
+                    "change": cut_entropies(change, sites),
+                    "shuffled": cut_entropies(change[:, shuffled], sites),
+                    "Haar": rotated_cuts(change, sites, draws=3, seed=int(seed)).mean(0),
+                }
                 for of, values in entropies.items():
                     for cut, entropy in enumerate(values, 1):
                         row = {"layer": layer, "order": order, "of": of, "cut": cut, "seed": seed}
@@ -153,33 +164,35 @@ def _entropies(head, run, shapes):
 
 
 def _denoised(head, run, split, layers, device):
-    """Yield the gain in test accuracy by the rank chosen for each layer, and by shrinking and cutting all of them."""
-    full = run.accuracy(split.test, device)
+    """Yield the gain in test accuracy by cuts: each layer to the rank chosen for it, and all of them in three ways."""
+    full, chosen = run.accuracy(split.test, device), {}
     for number, layer in enumerate(layers):
         most = min(run.weights[f"{layer}.weight"].shape[1:])
         ranks = np.unique(np.r_[1:33, np.geomspace(32, most, 25).round().astype(int)])
         of_valid, of_test = (rank_sweep(run, part, number, ranks, device=device) for part in (split.valid, split.test))
-        count = outliers(run.weights[f"{layer}.weight"])
-        for seed, chosen in enumerate(of_valid.accuracy.argmax(1)):  # the first of equals
+        count, best = outliers(run.weights[f"{layer}.weight"]), of_valid.accuracy.argmax(1)  # the first of equals
+        chosen[layer] = of_valid.sizes[best]
+        for seed, place in enumerate(best):
             row = {"layer": layer, "way": "rank", "seed": seed, "accuracy": f"{full[seed]:.5g}"}
-            size = {"size": of_valid.sizes[chosen], "outliers": count[seed]}
-            yield head | row | size | {"gain": f"{of_test.accuracy[seed, chosen] - full[seed]:.5g}"}
-    for way in ("shrunk", "cut"):
-        weights = {name: tensor.clone() for name, tensor in run.weights.items()}
+            size = {"size": chosen[layer][seed], "outliers": count[seed]}
+            yield head | row | size | {"gain": f"{of_test.accuracy[seed, place] - full[seed]:.5g}"}
+    for way in WAYS:
+        weights = dict(run.weights)
         for layer in layers:
             old = weights[f"{layer}.weight"]
-            new = torch.from_numpy(shrunk(old) if way == "shrunk" else _cut(old)).float()
-            weights[f"{layer}.weight"] = new
+            kept = chosen[layer] if way == "rank" else outliers(old)
+            new = torch.from_numpy(shrunk(old) if way == "shrunk" else _cut(old, kept))
+            weights[f"{layer}.weight"] = new.float()
         after = dataclasses.replace(run, weights=weights).accuracy(split.test, device)
         for seed, gain in enumerate(after - full):
-            row = {"layer": "all hidden", "way": way, "seed": seed, "accuracy": f"{full[seed]:.5g}"}
+            row = {"layer": ALL, "way": way, "seed": seed, "accuracy": f"{full[seed]:.5g}"}
             yield head | row | {"size": "", "outliers": "", "gain": f"{gain:.5g}"}
 
 
-def _cut(weights):
-    """Return weights (member, out, in) without the singular values below the edge of their noise."""
+def _cut(weights, ranks):
+    """Return weights (member, out, in) cut to a rank each."""
     found = []
-    for weight, kept in zip(weights.double().numpy(), outliers(weights), strict=True):
+    for weight, kept in zip(weights.double().numpy(), ranks, strict=True):
         left, values, right = np.linalg.svd(weight, full_matrices=False)
         found.append((left[:, :kept] * values[:kept]) @ right[:kept])
     return np.stack(found)
@@ -223,11 +236,24 @@ def jobs(settings):
 
 
 def _entropy(tables, of, layer, cut, order="mpo", **where):
-    return tables.columns("entropies", of=of, layer=layer, cut=cut, order=order, epoch="best", **where)["entropy"]
+    return tables.columns("entropies", of=of, layer=layer, cut=cut, order=order, **where)["entropy"]
+
+
+def _valley(tables, of, layer, shape, **where):
+    """Return the entropy between rows and columns less the mean of both cuts beside."""
+    at = len(FACTORS[shape.out_features])
+    low, middle, high = (_entropy(tables, of, layer, cut, "flat", **where) for cut in (at - 1, at, at + 1))
+    return middle - (low + high) / 2
 
 
 def _gain(tables, way, layer, epoch, **where):
     return tables.columns("denoised", way=way, layer=layer, epoch=epoch, **where)["gain"]
+
+
+def _stopped(tables, **where):
+    """Return the test accuracy of the best epoch less that of the last one."""
+    best, last = (tables.columns("denoised", way="rank", layer="1", epoch=e, **where) for e in ("best", "last"))
+    return best["accuracy"] - last["accuracy"]
 
 
 def claims(tables, settings):
@@ -261,28 +287,37 @@ def _claims_of_entropies(tables, own, words):
     noise, name = own["noise"], own["network"]
     for layer, shape in SHAPES[name].items():
         mean, _ = gaussian_cuts(shape)
-        for cut in range(1, shape.sites):
-            of = functools.partial(_entropy, tables, layer=layer, cut=cut, **own)
-            place = f"layer {layer}, cut {cut} (Gaussian {mean[cut - 1]:.2f} nats), {words}"
-            yield Claim("F5", f"entropy of what training added, {place}", functools.partial(of, "change"))
-            decided = (WRITTEN, "< 0", NEGATIVE) if name == "FC2" and not noise else ()
-            yield Claim(
-                "F5", "entropy of what training added less that of its spectrum with Haar vectors, layer"
-                f" {layer}, cut {cut}, {words}",
-                lambda of=of: of("change") - of("Haar"), *decided,
-            )  # fmt: skip
-        sites = flat_shape(shape.out_features, shape.in_features)
-        rows = sites.sites - len(FACTORS[shape.in_features])
-        random = gaussian_cuts(sites)[0][rows - 2 : rows + 1]
+        flat = flat_shape(shape.out_features, shape.in_features)
+        at = len(FACTORS[shape.out_features])
+        random = gaussian_cuts(flat)[0][at - 2 : at + 1]
         peak = f"(Gaussian {random[1] - (random[0] + random[2]) / 2:+.2f} nats)"
-        flat = functools.partial(_entropy, tables, layer=layer, order="flat", **own)
-        for of, label in (("change", "what training added"), ("weight", "the weight")):
-            yield Claim(
-                "F5", f"entropy of {label} between rows and columns less the mean of both cuts beside, layer {layer}"
-                f" {peak}, {words}",
-                lambda of=of, flat=flat, rows=rows: flat(of, cut=rows)
-                - (flat(of, cut=rows - 1) + flat(of, cut=rows + 1)) / 2,
-            )  # fmt: skip
+        for epoch in ("best", "last"):
+            whose = f"{words}, {epoch} epoch"
+            for cut in range(1, shape.sites):
+                of = functools.partial(_entropy, tables, layer=layer, cut=cut, epoch=epoch, **own)
+                place = f"layer {layer}, cut {cut}"
+                yield Claim(
+                    "F5", f"entropy of what training added, {place} (Gaussian {mean[cut - 1]:.2f} nats), {whose}",
+                    functools.partial(of, "change"),
+                )  # fmt: skip
+                decided = (WRITTEN, "< 0", NEGATIVE) if name == "FC2" and not noise and epoch == "best" else ()
+                for other, what in (
+                    ("Haar", "its spectrum with Haar vectors"),
+                    ("shuffled", "it with inputs shuffled"),
+                ):
+                    yield Claim(
+                        "F5", f"entropy of what training added less that of {what}, {place}, {whose}",
+                        lambda of=of, other=other: of("change") - of(other), *(decided if other == "Haar" else ()),
+                    )  # fmt: skip
+            for of, label in PARTS.items():
+                yield Claim(
+                    "F5", f"entropy between rows and columns less the mean of both cuts beside, of {label}, layer"
+                    f" {layer} {peak}, {whose}",
+                    functools.partial(_valley, tables, of, layer, shape, epoch=epoch, **own),
+                )  # fmt: skip
+
+
+PARTS = {"weight": "the weight", "change": "what training added", "Haar": "its spectrum with Haar vectors"}
 
 
 def _claims_of_noise(tables, own, words):
@@ -299,36 +334,61 @@ def _claims_of_noise(tables, own, words):
                 "F4", f"accuracy added by the rank chosen on validation, layer {layer}, {whose}", of,
                 *(decided if layer == "1" else ()),
             )  # fmt: skip
-        for way, label in (("shrunk", "shrinking the singular values"), ("cut", "cutting at the edge the values")):
-            of = functools.partial(_gain, tables, way, "all hidden", epoch, **own)
-            claimed = decided if way == "shrunk" else ()
-            yield Claim("F4", f"accuracy added by {label} of all hidden layers, {whose}", of, *claimed)
+        for way, label in WAYS.items():
+            of = functools.partial(_gain, tables, way, ALL, epoch, **own)
+            yield Claim("F4", f"accuracy added by {label}, {whose}", of, *(decided if way == "shrunk" else ()))
+    yield Claim("F4", f"accuracy of the best epoch less that of the last, {words}", lambda: _stopped(tables, **own))
+
+
+def _layers(settings):
+    """Return [(network, layer, shape)] of all hidden layers."""
+    return [(name, layer, shape) for name in settings.networks for layer, shape in SHAPES[name].items()]
 
 
 def _entropies_drawn(tables, settings):
-    """Draw entropies at cuts.
+    """Draw what training adds to entropies.
 
-    Entropy at the cuts of the MPO: of the weight, of what training added, of matrices with the singular values of the
-    latter and Haar vectors, and of Gaussian matrices.
+    (a), (b) Entropy of what training added less that of matrices with its singular values and Haar vectors, at the
+    middle cut of the MPO of every hidden layer; filled: best epoch, open: last. (c) Entropy between rows and columns
+    less the mean of both cuts beside, in the flat order, true labels, last epoch; grey: a Gaussian matrix.
     """
-    figure, axes = new_figure(1, len(settings.networks), width=3.5, height=3.2)
-    for ax, name in zip(axes[0], settings.networks, strict=True):
-        layer, shape = list(SHAPES[name].items())[-1]
-        own = {"data": settings.data[0], "network": name, "noise": min(settings.noise)}
-        cuts = np.arange(1, shape.sites)
-        for offset, (of, label) in zip(
-            (-0.12, 0, 0.12),
-            (("weight", "$W$"), ("change", "$W - W_0$"), ("Haar", "its spectrum, Haar vectors")), strict=True,
-        ):  # fmt: skip
-            groups = [_entropy(tables, of, layer, cut, **own) for cut in cuts]
-            color = COLORS[round(offset / 0.12) + 1]
-            plot_points(ax, cuts + offset, groups, fmt="o", color=color, markersize=4, label=label)
-        ax.plot(cuts, gaussian_cuts(shape)[0], "_", color="0.3", markersize=22, label="Gaussian")
-        ax.set_xticks(cuts)
-        ax.set_xlabel("cut between sites")
-        ax.set_ylabel("entropy (nats)")
-        name_panel(ax, f"{name}, layer {layer}, {TITLES[own['data']]}")
-    legend_below(figure, axes[0, 0])
+    noises = sorted({min(settings.noise), max(settings.noise)})
+    figure, axes = new_figure(1, len(noises) + 1, width=2.4, height=3.3)
+    layers, places = _layers(settings), np.arange(len(_layers(settings)))
+    for ax, noise in zip(axes[0], noises, strict=False):
+        for number, data in enumerate(settings.data):
+            for epoch, face in (("best", COLORS[number]), ("last", "none")):
+                groups = []
+                for name, layer, shape in layers:
+                    own = {"data": data, "network": name, "noise": noise, "epoch": epoch}
+                    change, random = (_entropy(tables, of, layer, shape.sites // 2, **own) for of in ("change", "Haar"))
+                    groups.append(change - random)
+                at = places + 0.2 * (number - (len(settings.data) - 1) / 2) + (0.08 if epoch == "last" else 0)
+                style = {"color": COLORS[number], "markerfacecolor": face, "markersize": 4}
+                plot_points(ax, at, groups, fmt="o", label=f"{TITLES[data]}, {epoch} epoch", **style)
+        ax.set_ylabel("entropy less that of its\nspectrum, Haar vectors (nats)" if ax is axes[0, 0] else "")
+        name_panel(ax, "true labels" if not noise else f"{noise:.0%} of labels random")
+    low = min(ax.get_ylim()[0] for ax in axes[0, :-1])
+    for ax in axes[0, :-1]:
+        ax.set_ylim(low, 0.05)
+        ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+    ax, data = axes[0, -1], settings.data[0]
+    for number, (of, label) in enumerate(PARTS.items()):
+        own = {"data": data, "noise": noises[0], "epoch": "last"}
+        groups = [_valley(tables, of, layer, shape, network=name, **own) for name, layer, shape in layers]
+        style = {"color": COLORS[2 + number], "markersize": 4, "label": f"{label} (c)"}
+        plot_points(ax, places + 0.12 * (number - 1), groups, fmt="s^v"[number], **style)
+    for place, (_, _, shape) in zip(places, layers, strict=True):
+        at = len(FACTORS[shape.out_features])
+        random = gaussian_cuts(flat_shape(shape.out_features, shape.in_features))[0][at - 2 : at + 1]
+        ax.plot(place, random[1] - (random[0] + random[2]) / 2, "_", color="0.3", markersize=14)
+    ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_ylabel("valley between rows and columns (nats)")
+    name_panel(ax, f"flat order, {TITLES[data]}")
+    for ax in axes[0]:
+        ax.set_xticks(places, [f"{name}\nlayer {layer}" for name, layer, _ in layers], rotation=90)
+    (points, names), (others, more) = (ax.get_legend_handles_labels() for ax in axes[0, [0, -1]])
+    figure.legend(points + others, names + more, fontsize=7, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -336,40 +396,44 @@ def _gains_drawn(tables, settings):
     """Draw what cuts add.
 
     Test accuracy that cuts add to networks trained (a) on true labels, (b) on labels of which some are random: one
-    layer at the rank chosen on validation data; all hidden layers cut, or their values shrunk, at the edge of the
-    noise. Linear up to a tenth of a point.
+    layer at the rank chosen on held-out images with true labels; all hidden layers so, cut or with their values shrunk
+    at the edge of Marchenko and Pastur; and, of the last epoch, what stopping at the best one adds. Linear up to a
+    point.
     """
-    figure, axes = new_figure(1, len(settings.noise), width=3.5, height=3.4, sharey=True)
-    layers = dict.fromkeys(layer for name in settings.networks for layer in SHAPES[name])
+    figure, axes = new_figure(1, len(settings.noise), width=3.5, height=3.6, sharey=True)
+    layers = dict.fromkeys(layer for _, layer, _ in _layers(settings))
     names = {("rank", layer): f"layer {layer}" for layer in layers}
-    names |= {("cut", "all hidden"): "all,\nedge", ("shrunk", "all hidden"): "all,\nshrunk"}
+    names |= {("rank", ALL): "all,\nranks", ("cut", ALL): "all,\nedge", ("shrunk", ALL): "all,\nshrunk"}
+    total, most = 2 * len(settings.data) * len(settings.networks), 0.1
     for ax, noise in zip(axes[0], settings.noise, strict=True):
         number = 0
         for data in settings.data:
             for name in settings.networks:
                 for epoch in ("best", "last"):
                     own = {"data": data, "network": name, "noise": noise}
-                    places = [at for at, (_, layer) in enumerate(names) if layer in (*SHAPES[name], "all hidden")]
+                    places = [at for at, (_, layer) in enumerate(names) if layer in (*SHAPES[name], ALL)]
                     groups = [100 * _gain(tables, *list(names)[at], epoch, **own) for at in places]
-                    total = 2 * len(settings.data) * len(settings.networks)
-                    place = np.array(places) + 0.7 * ((number + 0.5) / total - 0.5)
+                    if epoch == "last":
+                        places, groups = [*places, len(names)], [*groups, 100 * _stopped(tables, **own)]
+                    most = max(most, *(abs(group).max() for group in groups))
                     plot_points(
-                        ax, place, groups, fmt="os"[epoch == "last"], color=COLORS[number // 2 % len(COLORS)],
-                        markersize=4, markerfacecolor="none" if epoch == "last" else None,
+                        ax, np.array(places) + 0.7 * ((number + 0.5) / total - 0.5), groups, fmt="os"[epoch == "last"],
+                        color=COLORS[number // 2 % len(COLORS)], markersize=4,
+                        markerfacecolor="none" if epoch == "last" else None,
                         label=f"{name}, {TITLES[data]}, {epoch} epoch",
                     )  # fmt: skip
                     number += 1
         ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
-        ax.set_xticks(range(len(names)), names.values())
-        ax.set_xlabel("what is cut: a layer, to the rank chosen; all hidden ones")
+        ax.set_xticks(range(len(names) + 1), [*names.values(), "stopped\nearlier"], rotation=90)
         ax.tick_params(axis="x", length=0)
-        for edge in np.arange(1, len(names)) - 0.5:
+        for edge in np.arange(1, len(names) + 1) - 0.5:
             ax.axvline(edge, color="0.9", linewidth=0.8, zorder=0)
         name_panel(ax, "true labels" if not noise else f"{noise:.0%} of labels random")
     axes[0, 0].set_ylabel("test accuracy added (percentage points)")
-    axes[0, 0].set_yscale("symlog", linthresh=0.1)
-    gains = 100 * tables.columns("denoised")["gain"]
-    axes[0, 0].set_ylim(2 * min(gains.min(), -0.1), 2 * max(gains.max(), 0.1))
+    axes[0, 0].set_yscale("symlog", linthresh=1)
+    axes[0, 0].set_ylim(-2 * most, 2 * most)
+    ticks = [tick for tick in (-10, -1, -0.5, 0, 0.5, 1, 10) if abs(tick) < 2 * most]
+    axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     legend_below(figure, axes[0, 0], 2)
     return figure
 

@@ -148,6 +148,15 @@ def test_enough_chains_of_a_binary_law_are_allowed():
         DatasetSpec(cells=30, v=1, w=1, law="binary", disorder_v=1, probability=0.01, **small)
 
 
+def test_correlated_bonds_share_their_numbers():
+    """16 cells: 16 choices where v_m and w_m go together, 31 where each has its own."""
+    own = {"cells": 16, "v": 1, "w": 1, "disorder_v": 1, "disorder_w": 1, "law": "binary"}
+    few = {"train": 800, "valid": 100, "test": 100}
+    assert DatasetSpec(**own, **few)
+    with pytest.raises(SSHMLError, match="some twice"):
+        DatasetSpec(**own, **few, correlated=True)
+
+
 def test_a_grid_gives_a_binary_law_more_chains():
     small = {"train": 50, "valid": 5, "test": 5, "cells": 12, "w": 1, "law": "binary", "disorder_v": 0.3}
     assert DatasetSpec(v="1:2:1000", **small)  # 60^2 / 1000 points / 2^12 chains at each
