@@ -37,9 +37,11 @@ def test_shape_is_balanced_if_not_given():
     assert cut_report([torch.randn(6, 8)]).shape.sites == 2
 
 
-def test_too_few_shuffles():
+def test_too_few_or_many_shuffles():
     with pytest.raises(SSHMLError, match="at least 2"):
         cut_report([torch.randn(6, 8)], shuffles=1)
+    with pytest.raises(SSHMLError, match="2 to 1000000"):
+        cut_report([torch.full((6, 8), math.nan)], shuffles=10**6 + 1)
 
 
 def test_padded_noise_is_compared_with_padded_noise():
