@@ -8,11 +8,11 @@ import copy
 import tempfile
 from pathlib import Path
 
-import numba
 import numpy as np
 import torch
 from side_by_side import interleaved, machine, table
 
+from sshml import lanes
 from sshml.analysis import rank_grid, rank_sweep
 from sshml.classifier import MLP, TrainingSpec, fit, resident
 from sshml.dataset import DatasetSpec, generate, open_dataset
@@ -60,7 +60,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    numba.set_num_threads(options.threads)
+    lanes.THREADS = options.threads
     print(machine(options.threads))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chains.h5"

@@ -67,9 +67,8 @@ EQUAL = {
     "return np.rint(angles.sum(axis=1) / (2 * np.pi)).astype(np.int8), s[:, -1] <= EQUAL * s[:, 0]": "equal to a bit",
     "with ThreadPoolExecutor(1) as thread:": "one group is asked for at a time",
     "generator = torch.Generator().manual_seed(0)": "any would do",
-    "return np.array([gaussian_entropy(*s) for s in sides]), np.array([gaussian_spread(*s, draws=50) for s in sides])": (
-        "one weight more or less"
-    ),
+    "return np.array([gaussian_entropy(*s) for s in sides]), "
+    "np.array([gaussian_spread(*s, draws=50) for s in sides])": "one weight more or less",
     'if network == "small" and method in PUBLISHED_TIMES:': "draws",
 }
 """Lines whose change, as it was drawn, changes no result, and why; they are not drawn again."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sshml.arguments import instance
 from sshml.classifier import Run, resident
-from sshml.compression import compress, find_layer, plan
+from sshml.compression import Plan, compress, find_layer, plan
 from sshml.errors import SSHMLError
 
 
@@ -36,10 +36,10 @@ def compress_run(run, layer=0, method="svd", *, split=None, **options):
         isinstance(method, str)
         and method == "blocks"
         and np.ndim(options.get("ranks", [])) == 0
-        and isinstance(layer, (int, str))
+        and not isinstance(layer, (Plan, list, tuple))
     ):
         first = compress(run.model(), layer, method, **options)
         options["ranks"] = list(first.get_submodule(find_layer(first, layer)).ranks)
-    if isinstance(layer, (int, str, list, tuple)):
+    if not isinstance(layer, Plan):
         return run.with_models([compress(model, layer, method, **options) for model in run.models()])
     return run.with_models([compress(model, layer, data=data, **options) for model in run.models()])

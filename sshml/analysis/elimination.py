@@ -39,8 +39,9 @@ def eliminate_blocks(models, valid, test, layer=0, blocks=None, ranks=(1, 2, 3),
     sizes = as_blocks(blocks, problems[0].shape[1])
     if len(set(sizes)) > 1:
         raise SSHMLError("blocks of different sizes are not compared; give the number of equal ones.")
-    if max(ranks, default=0) > min(problems[0].shape[0], sizes[0]):
-        raise SSHMLError(f"ranks are {ranks}; blocks of {sizes[0]} inputs have at most that.")
+    outputs, inputs = problems[0].shape[0], sizes[0]
+    if max(ranks, default=0) > min(outputs, inputs):
+        raise SSHMLError(f"ranks are {ranks}; {outputs} outputs of {inputs} inputs have {min(outputs, inputs)}.")
     rows = []
     for pair in zip(*(problem.parts() for problem in problems), strict=True):
         for rank in ranks:

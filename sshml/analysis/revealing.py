@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import parametrize
 
 from sshml.arguments import as_module, instance, real, sequence, shown
 from sshml.classifier import input_type, resident
@@ -92,6 +93,10 @@ class RankLoss:
             raise SSHMLError(f"this {type(model).__name__} has no matrices to cut.")
         self.model, self.data = copy.deepcopy(model).to(data[0].device).eval(), data
         self.sites = {name: sites[name] for name in layers or sites}
+        for name in self.sites:
+            module = self.model.get_submodule(name)
+            if parametrize.is_parametrized(module, "weight"):
+                parametrize.remove_parametrizations(module, "weight")
         self._svd = {n: torch.linalg.svd(s.matrices(self.model)[0], full_matrices=False) for n, s in self.sites.items()}
         self._whole = {name: self.model.get_submodule(name).weight.detach().clone() for name in self.sites}
         self.full = {name: min(site.out_features, site.in_features) for name, site in self.sites.items()}

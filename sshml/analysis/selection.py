@@ -13,7 +13,7 @@ from sshml.errors import SSHMLError
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The leading right-singular vectors v_1, v_2, ... of the first layer of every member.
+    """The leading right-singular vectors v_1, v_2, ... of a layer, in most cases the first, of every member.
 
     `vectors` (member, vector, row, site): unit norm; the row is the level for views of states and a site for the
     view "projector". `values` (member, vector): their singular values. `score` (member, sample): v_1 . x of the

@@ -104,7 +104,7 @@ def _solve_block(v, w, energies, states, certified, first):
     good, lost = np.ones(LANES, np.bool_), np.zeros(LANES, np.bool_)
     used = min(LANES, chains - first)
     if half:
-        _zero_mode(one, two, lane, cells)
+        _zero_mode(one, two, cells)
         _certify(one, two, lane, cells, 0, past, sigmas, good)
         for at in range(used):
             _write(one, two, cells, 0, 0.0, energies[first + at], states[first + at], at)
@@ -144,7 +144,7 @@ def _solve_block(v, w, energies, states, certified, first):
 
 
 @njit(**JIT)
-def _zero_mode(one, two, lane, cells):
+def _zero_mode(one, two, cells):
     """Fill in x of sigma = 0, from its largest component outwards, and y, which is the site that is not there."""
     for at in range(LANES):
         size, largest, peak, norm = 0.0, 0.0, 0, 0.0

@@ -1,9 +1,9 @@
 """Open chains with on-site energies: eigenvalues and eigenvectors of a symmetric tridiagonal H.
 
-Eigenvalues by bisection on Sturm counts: the number of negative pivots of H - lambda is that of the levels below lambda
-(Barth, Martin and Wilkinson, Numer. Math. 9, 386 (1967)), exact to rounding of the largest. Vectors by twisted
-factorisations (Dhillon and Parlett, Lin. Alg. Appl. 387, 1 (2004)). On-site energies break chiral symmetry, so that no
-smaller problem stands behind H and no level is known to more than the absolute accuracy.
+Eigenvalues by chords in brackets of Sturm counts: the number of negative pivots of H - lambda is that of the levels
+below lambda (Barth, Martin and Wilkinson, Numer. Math. 9, 386 (1967)), exact to rounding of the largest. Vectors by
+twisted factorisations (Dhillon and Parlett, Lin. Alg. Appl. 387, 1 (2004)). On-site energies break chiral symmetry, so
+that no smaller problem stands behind H and no level is known to more than the absolute accuracy.
 """
 
 import numpy as np

@@ -62,7 +62,8 @@ class VGG(nn.Sequential):
 
     def __init__(self, configuration="D", channels=3, classes=10, flat=False):
         choice(configuration, "configuration", tuple(CONVOLUTIONS))
-        n_in, classes = integer(channels, "channels", 1, MOST_WIDTH), integer(classes, "classes", 1, MOST_WIDTH)
+        channels, classes = integer(channels, "channels", 1, MOST_WIDTH), integer(classes, "classes", 1, MOST_WIDTH)
+        n_in = channels
         layers, flat = [Standardize()], flag(flat, "flat")
         for block, (count, width) in enumerate(zip(CONVOLUTIONS[configuration], WIDTHS, strict=True)):
             for number in range(count):

@@ -125,6 +125,8 @@ def show(
     force: Force = False,
 ):
     """Show a few chains: levels, the states next to zero energy and their share in the end cells, local markers."""
+    import numpy as np
+
     from sshml.dataset import open_dataset, preview
     from sshml.plotting import chains_figure
 
@@ -138,7 +140,7 @@ def show(
     ratio = [None] * count if dataset.spec.is_longer else chosen.ratio[:count].tolist()
     rows = []
     for chain in range(count):
-        gap, share = float(energies[chain, middle]), float(edge[chain])
+        gap, share = float(np.abs(energies[chain]).min()), float(edge[chain])
         cells = (ratio[chain], gap, share) if json else (_number(ratio[chain]), f"{gap:.4g}", f"{share:.3f}")
         rows.append((chain, int(winding[chain]), *cells))
     head = ("chain", "winding number", "w/v", "smallest |E|", "share in the end cells")

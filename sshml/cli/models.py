@@ -71,6 +71,8 @@ def compress(
             f"give a budget (--share), a plan (--plan) or the size of a layer (--rank); got {got} of them."
         )
     size = _size(method, one) if ways[2] or not any(ways) else None
+    if only_plan and size is not None:
+        raise SSHMLError("--only-plan goes with a budget (--share) or a plan (--plan); leave it out.")
     options = {
         "methods": tuple(word.strip() for word in methods.split(",")),
         "layers": None if layers is None else layers.split(","),

@@ -79,18 +79,21 @@ def _file(path):
     kind = "sshml-model" if path.suffix == ".safetensors" else format_of(path)
     makers = {"sshml-run": _run, "sshml-model": _model}
     if kind not in makers:
-        raise SSHMLError(f"{path} is a {kind} file; give a folder of results, a run, or a compressed model.")
+        what = f"a {kind} file" if kind else "no file of sshml"
+        raise SSHMLError(f"{path} is {what}; give a folder of results, a run, or a compressed model.")
     return makers[kind](path)
 
 
 def _run(path):
+    import numpy as np
+
     from sshml.analysis import outliers, singular_values
     from sshml.cli.guards import load
     from sshml.plotting import learning_curves
     from sshml.webpage import Picture, Rows, Text
 
     run = load(path)
-    best = run.history["valid_accuracy"].max(1)
+    best = np.nanmax(run.history["valid_accuracy"], axis=1)
     members = [[int(s), int(e), float(a)] for s, e, a in zip(run.seeds, run.epoch, best, strict=True)]
     layers = []
     for name, weights in run.weights.items():

@@ -61,6 +61,8 @@ def reproduce(
     from sshml.experiments import catalogue
 
     wanted = list(dict.fromkeys(names or ([] if show else [catalogue.MAIN])))
+    if "all" in wanted and len(wanted) > 1:
+        raise SSHMLError(f"all is every experiment; leave {', '.join(n for n in wanted if n != 'all')} out.")
     if wanted == ["all"] or (show and not wanted):
         wanted = list(catalogue.names()) if not show or names else []
     if show:

@@ -80,7 +80,7 @@ def select(
     json: Json = False,
     force: Force = False,
 ):
-    """Show what the top singular vectors of the first layer select."""
+    """Show what the top singular vectors of a layer, the first if none is named, select."""
     from sshml.analysis import outliers
     from sshml.analysis import select as measure
     from sshml.compression import linear_layers

@@ -21,7 +21,7 @@ class CompressedLinear(nn.Module, abc.ABC):
     """A drop-in for `nn.Linear` that stores its weight in another form.
 
     A method defines the stored tensors, `to_weight()`, `from_dense(layer, ...)` and the names of its arguments.
-    `n_parameters` and `n_bytes` count what is stored: all parameters and buffers, the bias too.
+    `n_parameters` counts all parameters, `n_bytes` what is stored, buffers as indices too; the bias is in both.
     """
 
     sizes: tuple

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import instance, shown
+from sshml.arguments import flag, instance, shown
 from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.blocks import as_blocks
 from sshml.compression.building import StoredMatrix, with_forms
+from sshml.compression.forms import USUAL
 from sshml.compression.front import ParetoFront
 from sshml.compression.layer import HALF
 from sshml.compression.modules import copied, evaluating, n_bytes
 from sshml.compression.moments import second_moments
-from sshml.compression.options import SCORED, USUAL, Options, parts_of
+from sshml.compression.options import SCORED, Options, parts_of
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum
@@ -64,9 +65,9 @@ class Menu:
     ):
         sites, self.reasons = survey(model)
         self.sites = _within(sites, self.reasons, layers)
-        self.model, self.shrink, self.notes = copied(model), bool(shrink), []
+        self.model, self.shrink, self.notes = copied(model), flag(shrink, "shrink"), []
         self._blocks = _checked_blocks(blocks, self.sites)
-        self.absorb_bias = bool(absorb_bias) and (not methods or "svd" in methods)
+        self.absorb_bias = flag(absorb_bias, "absorb_bias") and (not methods or "svd" in methods)
         self.n_bytes = n_bytes(model)
         self.batches = None if data is None else Batches(data, self.model)
         self._methods, self._moments, self._samples = tuple(methods), {}, 0
@@ -139,7 +140,10 @@ class Menu:
             what = f"{skipped[0]} and {len(skipped) - 1} others" if len(skipped) > 1 else skipped[0]
             self.notes.append(f"mpo was not tried on {what}: more than {SCORED} weights; methods='mpo' tries it")
         if self.batches is None:
-            self.notes.append("without data: the losses are those of the weights, not of what they do to inputs")
+            self.notes.append(
+                "without data: the losses are those of the weights, not of what they do to inputs; FLOPs are those of"
+                " one position of a convolution, one row of attention"
+            )
             return
         for name, site in self.sites.items():
             if name not in self._moments:
@@ -220,7 +224,7 @@ class Menu:
             )
         found = self.plan_of(front, number)
         for name, choice in found.choices.items():  # few bonds and numbers of weights are tried, many exist
-            if choice.method in ("mpo", "prune", "blocks"):
+            if choice.method != "dense":
                 larger = self.options[name].larger(choice, budget - found.n_bytes)
                 if larger.loss <= choice.loss:
                     found.choices[name] = larger

@@ -7,11 +7,11 @@ from torch import nn
 from sshml.arguments import as_module, choice, flag, instance, shown
 from sshml.compression.attention import CompressedAttention
 from sshml.compression.convolution import CompressedConv
+from sshml.compression.forms import METHODS
 from sshml.compression.layer import HALF, plain_linear
 from sshml.compression.menu import Menu
 from sshml.compression.modules import copied, find_layer, leaves_chance_alone, n_bytes, replaced
 from sshml.compression.mpo import MPOLinear
-from sshml.compression.options import METHODS
 from sshml.compression.plan import Plan
 from sshml.compression.planner import plan
 from sshml.compression.sites import survey
@@ -141,7 +141,8 @@ def _one_form(model, layer, method, size):
     layers = layer if isinstance(layer, (list, tuple)) else [layer]
     if not layers:
         raise SSHMLError("layer is an empty list; name one layer at least.")
-    return _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
+    small = _replace(model, layers, lambda dense, _: kind.from_dense(dense, **size))
+    return _grown(model, small, size["allow_growth"])
 
 
 def tensorize(model, shapes, max_bond, orders=None):

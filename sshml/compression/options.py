@@ -6,18 +6,13 @@ import torch
 from sshml.arguments import shown
 from sshml.compression.blocks import BlockLowRankLinear, BlockSpectrum, as_blocks, check_ranks, in_short
 from sshml.compression.budget import bond_path
+from sshml.compression.forms import METHODS
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.mpo import MPOLinear
 from sshml.compression.plan import Choice
 from sshml.compression.pruning import MaskedLinear, index_dtype
 from sshml.compression.shape import MPOShape
 from sshml.errors import SSHMLError
-
-METHODS = {"svd": LowRankLinear, "mpo": MPOLinear, "prune": MaskedLinear, "blocks": BlockLowRankLinear}
-"""The forms of a matrix: the name of each, and its layer."""
-
-USUAL = ("svd", "mpo")
-"""Those that are tried unless others are named."""
 
 FEW = 12
 """Sizes that are tried of the forms whose losses need the form itself: MPO, pruning and blocks."""
@@ -118,7 +113,12 @@ class Options:
         return size, numbers, numbers * self.itemsize, flops, loss
 
     def larger(self, choice, left):
-        """Return the choice of the same form in up to `left` bytes more; the same if there is none."""
+        """Return the choice of the same form in up to `left` bytes more; the same if there is none.
+
+        Every rank of an SVD is among the options; of bonds, weights and components of blocks only FEW are.
+        """
+        if choice.method in ("dense", "svd"):
+            return choice
         if choice.method == "prune":
             return self._more_weights(choice, left)
         if choice.method == "blocks":
@@ -156,7 +156,7 @@ class Options:
         site, weight = self.site, self.spectrum.weight
         change = weight.flatten(1).scatter(1, self.order[:, :keep], 0.0).view_as(weight)
         flops = 2 * site.groups * site.out_features * site.in_features
-        return {"keep": keep}, site.groups * keep, keep * self._bytes_of_weight(), flops, self.spectrum.loss(change)
+        return {"keep": keep}, 2 * site.groups * keep, keep * self._bytes_of_weight(), flops, self.spectrum.loss(change)
 
     def _more_weights(self, choice, left):
         full = self.site.out_features * self.site.in_features
@@ -165,14 +165,6 @@ class Options:
             return choice
         size, numbers, n_bytes, flops, loss = self._weights(keep)
         return Choice("prune", size, numbers, n_bytes, round(flops * self.positions), loss)
-
-
-def check_methods(methods):
-    """Return methods, one as a text or several, as a tuple; raise where one is unknown or there is none."""
-    methods = (methods,) if isinstance(methods, str) else methods
-    if not isinstance(methods, (tuple, list, set)) or not methods or not set(map(str, methods)) <= set(METHODS):
-        raise SSHMLError(f"methods are {shown(methods)}; choose of {', '.join(METHODS)}.")
-    return tuple(methods)
 
 
 def importance(weight, moment=None):

@@ -5,10 +5,14 @@ import math
 
 import torch
 
+from sshml.arguments import function, integer, integers
 from sshml.compression.layer import check_weight
 from sshml.compression.mpo import tensorised
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.errors import SSHMLError
+
+MOST = 2**30
+"""Neurons of a side at most."""
 
 
 def transposed(rows, columns):
@@ -19,6 +23,8 @@ def transposed(rows, columns):
     >>> transposed(2, 3).tolist()
     [0, 3, 1, 4, 2, 5]
     """
+    rows, columns = integer(rows, "rows", 1, MOST), integer(columns, "columns", 1, MOST)
+    integer(rows * columns, "rows times columns", 1, MOST)
     return torch.arange(rows * columns).view(rows, columns).T.reshape(-1)
 
 
@@ -34,8 +40,10 @@ def blocked(row_dims, column_dims):
     >>> blocked((2, 2), (2, 2)).view(4, 4).tolist()
     [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
     """
+    row_dims, column_dims = integers(row_dims, "row_dims", 1, MOST), integers(column_dims, "column_dims", 1, MOST)
     if len(row_dims) != len(column_dims):
         raise SSHMLError(f"row_dims {row_dims} and column_dims {column_dims} differ in length; give as many of each.")
+    integer(math.prod((*row_dims, *column_dims)), "the product of all dimensions", 1, MOST)
     n = len(row_dims)
     grid = torch.arange(math.prod(row_dims) * math.prod(column_dims)).view(*row_dims, *column_dims)
     return grid.permute([leg for k in range(n) for leg in (k, n + k)]).reshape(-1)
@@ -43,6 +51,7 @@ def blocked(row_dims, column_dims):
 
 def shuffled(size, seed):
     """Return a random order, the same for the same seed."""
+    size, seed = integer(size, "size", 0, MOST), integer(seed, "seed", 0)
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
@@ -94,9 +103,9 @@ def truncation_error(weight, shape, order, max_bond):
 def search(weight, shape, max_bond, swaps=200, seed=0, progress=None):
     """Return (shape, order) that lower the truncation error of a weight: the best known ones, then local swaps.
 
-    Tries the dimensions of the shape in every sequence that costs no more parameters, with the neurons of either side
-    as they are and in `spectral` order, and goes on from the best. A swap then exchanges two neurons of one side, and
-    stays if `truncation_error` falls.
+    Tries the dimensions of the shape in the first sequences (64 at most) that cost no more parameters, with the
+    neurons of either side as they are and in `spectral` order, and goes on from the best. A swap then exchanges two
+    neurons of one side, and stays if `truncation_error` falls.
 
     Args:
         weight: tensor (out, in).
@@ -113,11 +122,12 @@ def search(weight, shape, max_bond, swaps=200, seed=0, progress=None):
     shape = as_shape(shape, *weight.shape)
     plain = (torch.arange(size) for size in weight.shape)
     orders = list(itertools.product(*zip(plain, spectral(weight), strict=True)))
-    budget = shape.n_parameters(max_bond)
+    budget, swaps = shape.n_parameters(max_bond), integer(swaps, "swaps", 0)
+    function(progress, "progress", optional=True)
     shapes = [s for s in _resequenced(shape) if s.n_parameters(max_bond) <= budget]
     tried = ((truncation_error(weight, *choice, max_bond), *choice) for choice in itertools.product(shapes, orders))
     error, shape, order = min(tried, key=lambda found: found[0])
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(integer(seed, "seed", 0))
     for done in range(swaps):
         side = int(torch.randint(2, (), generator=generator))
         pair = torch.randperm(weight.shape[side], generator=generator)[:2]

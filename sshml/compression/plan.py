@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from sshml.arguments import choice, flag, instance, integer, real, shown
+from sshml.compression.forms import METHODS
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
 
@@ -15,8 +16,9 @@ class Choice:
     """One site in one form.
 
     `method` is "svd", "mpo", "prune", "blocks" or "dense", `size` the arguments of the form: {"rank": 8}. `numbers`,
-    `bytes` and `flops` (per sample) are stored and needed then, `loss` is ||(W - W') X||^2 / ||W X||^2 on the data of
-    the plan, or ||W - W'||^2 / ||W||^2 without data; None where nobody has worked them out, as after an edit.
+    `bytes` and `flops` (per sample; without data per position or row) are stored and needed then, `loss` is
+    ||(W - W') X||^2 / ||W X||^2 on the data of the plan, or ||W - W'||^2 / ||W||^2 without data; None where nobody has
+    worked them out, as after an edit.
     """
 
     method: str
@@ -68,7 +70,7 @@ class Plan:
         """
         if not isinstance(site, str) or site not in self.choices:
             raise SSHMLError(f"the plan has no site {shown(site)}; it has {', '.join(self.choices) or 'none'}.")
-        choice(method, "method", ("svd", "mpo", "prune", "blocks", "dense"))
+        choice(method, "method", (*METHODS, "dense"))
         new = dataclasses.replace(self, choices=self.choices | {site: Choice(method, size)}, n_bytes=None, error=None)
         new.check()
         return new

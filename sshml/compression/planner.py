@@ -8,9 +8,9 @@ import numpy as np
 
 from sshml.arguments import flag, function, real, shown
 from sshml.compression.batches import Batches
+from sshml.compression.forms import USUAL, check_methods
 from sshml.compression.menu import Menu, accuracy
 from sshml.compression.modules import leaves_chance_alone
-from sshml.compression.options import USUAL, check_methods
 from sshml.errors import SSHMLError
 from sshml.tables import aligned
 
@@ -40,8 +40,9 @@ def plan(
     Each matrix W of the model, in each form and size, has bytes and a loss ||(W - W') X||^2 / ||W X||^2 on its inputs X
     in the data (||W - W'||^2 / ||W||^2 without data). Of all combinations over the layers, dense ones among them, the
     front of least loss for its bytes is worked out, and the plan is the last point of it within the budget. With data
-    that is done for three MEASURES of what the layers lose together, and the plan stays whose outputs are best: by the
-    cross-entropy on the first samples where there are labels, else by the error of the outputs.
+    that is done for three MEASURES of what the layers lose together; of a budget the plan stays whose outputs are best,
+    by the cross-entropy on the first samples where there are labels, else by the error of the outputs; of a tolerance
+    or an accuracy the smallest.
 
     Args:
         model: any `nn.Module`; it is left as it is.
@@ -55,9 +56,10 @@ def plan(
             blocks are cut in the metric of the data, and pruning goes by it; an MPO is cut in the plain one, as roots
             of second moments mix its sites, and its loss on the data is measured afterwards.
         layers: names of the sites, or of modules that hold them, that may change; all if None.
-        absorb_bias: cut the bias of linear layers in SVD form with the weight, as a further column.
+        absorb_bias: cut the bias of linear layers with the weight, as a further column; these then have no other form
+            than the SVD.
         shrink: shrink the kept singular values as if the rest were noise, see `Spectrum.shrinkage`.
-        faster: leave a layer dense where its form is slower than it, measured on this machine.
+        faster: leave a linear layer dense where its form is slower than it, measured on this machine.
         blocks: for the method "blocks": {name of the site: number of equal blocks of its inputs, or the size of each};
             of the others about as many as a block has inputs.
         progress: called as progress(done, total) while the data run through the model.
@@ -185,7 +187,7 @@ def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **option
     menu = Menu(model, data, **options | {"methods": check_methods(options.get("methods", USUAL))})
     own, test = test is not None, menu.batches if test is None else Batches(test, menu.model)
     labelled = test is not None and next(iter(test))[1] is not None
-    if own and not labelled:
+    if own and not labelled and evaluate is None:
         raise SSHMLError("test has no labels; give (inputs, labels), or evaluate=... of your own.")
     if evaluate is None and labelled:
         evaluate = lambda small: accuracy(small, test)  # noqa: E731

@@ -9,12 +9,12 @@ from sshml.arguments import as_module, function
 from sshml.compression.attention import PARTS, CompressedAttention
 from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.convolution import CompressedConv
+from sshml.compression.forms import METHODS
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.modules import copied, evaluating, leaves_chance_alone, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.mpo import MPOLinear
-from sshml.compression.options import METHODS
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum
 from sshml.compression.timing import compare
@@ -33,9 +33,9 @@ class Report:
 
     Args:
         rows: for each site and each module that cannot be compressed "site", "method", "size", numbers, bytes and FLOPs
-            per sample ("numbers_before", "numbers", ...), "weight_error" ||W - W'|| / ||W||, "output_error"
-            ||(W - W') X|| / ||W X|| on inputs X of the dense model, and "reason" where it stays dense; None where
-            nothing was measured.
+            per sample, without data per position or row ("numbers_before", "numbers", ...), "weight_error"
+            ||W - W'|| / ||W||, "output_error" ||(W - W') X|| / ||W X|| on inputs X of the dense model, and "reason"
+            where it stays dense; None where nothing was measured.
         totals: numbers, bytes and FLOPs of the whole models, "share" of the bytes; on data also "output_error",
             "agreement" (share of samples with the same class), "accuracy_before", "accuracy", "seconds_before" and
             "seconds" for `batch` samples, medians of interleaved runs on `threads` threads.
@@ -154,7 +154,8 @@ def _row(model, small, site, moment, samples, spectra):
     norm = float(before.norm())
     weight_error = float(change.norm()) / norm if norm else 0.0
     rank = forms[0].rank if forms and isinstance(forms[0], LowRankLinear) else None
-    spectra[site.name] = spectrum.energies.sum(0).sqrt().tolist(), rank
+    unit = spectrum.scale * spectrum.size**0.5
+    spectra[site.name] = (unit * spectrum.energies.sum(0).sqrt()).tolist(), rank
     if not forms:
         stored = (site.numbers, site.numbers), (site.n_bytes, site.n_bytes)
         return _line(site.name, "dense", "", *stored, (flops, flops), weight_error, error, "the plan left it")

@@ -15,8 +15,8 @@ PARAMETER_STREAM, ONSITE_STREAM = 2**33, 2**34
 """Streams of the draws of parameters and on-site energies; those of the hoppings are 0, 1, ..., the attempts."""
 
 
-def hoppings(spec, split, first, count):
-    """Return the realised hoppings of the samples first, ..., first + count - 1 of a split.
+def labelled(spec, split, first, count):
+    """Return all of the samples first, ..., first + count - 1 of a split that is no wavefunction, as arrays by name.
 
     A chain whose label is undefined (a closed gap, mean ln|w| = mean ln|v|) is redrawn from the next stream.
 
@@ -26,30 +26,20 @@ def hoppings(spec, split, first, count):
         first: index of the first sample.
         count: number of samples.
 
-    Returns:
-        (v, w): float64 arrays of shape (count, M) and (count, M - 1), or (count, M) on a ring; (v, w, j3, j4) where
-        the spec has longer range.
-
     Raises:
         SSHMLError: an unknown split, or a spec whose every draw has a closed gap.
     """
-    drawn = _labelled(spec, split, first, count)[0]
-    return tuple(drawn[name] for name in spec.hoppings)
+    drawn, winding = _labelled(spec, split, first, count)
+    return with_labels(spec, {name: drawn[name] for name in (*spec.kinds, *spec.stored)}, winding)
 
 
 def parameters(spec, split, first, count):
     """Return what the samples were drawn from, {name: float64 array (count)}: clean_v, clean_w, ..., disorder_v, ...
 
-    Arguments and errors as in `hoppings`. Numbers that do not vary are there as well.
+    Arguments and errors as in `labelled`. Numbers that do not vary are there as well.
     """
     drawn = _labelled(spec, split, first, count)[0]
     return {name: drawn[name] for name in drawn if name not in KINDS}
-
-
-def labelled(spec, split, first, count):
-    """Return all of a sample that is no wavefunction, as arrays by name; arguments and errors as in `hoppings`."""
-    drawn, winding = _labelled(spec, split, first, count)
-    return with_labels(spec, {name: drawn[name] for name in (*spec.kinds, *spec.stored)}, winding)
 
 
 def with_labels(spec, drawn, winding):
@@ -63,7 +53,7 @@ def with_labels(spec, drawn, winding):
 def samples(spec, split, first, count):
     """Return samples first, ..., first + count - 1 of a split as a dictionary of the file's arrays.
 
-    Args as in `hoppings`.
+    Args as in `labelled`.
 
     Returns:
         states (sample, level, site) float32, energies (sample, level) float32, v, w, log_margin float64,

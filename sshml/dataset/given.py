@@ -265,7 +265,7 @@ def _read_csv(path):
     places = {}
     for place, name in enumerate(header):
         kind, _, number = name.rpartition("_")
-        if kind in KINDS and number.isdigit():
+        if kind in KINDS and number.isdecimal():
             places.setdefault(kind, {})[int(number)] = place
         elif (
             name not in LABELS and not name.startswith(("clean_", "disorder_")) and name not in ("beta", "probability")

@@ -31,10 +31,12 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
         (balanced accuracy, its binomial standard error); 0.5 is chance.
 
     Raises:
-        SSHMLError: shapes that do not match, or too few samples of a label.
+        SSHMLError: shapes that do not match, too few samples of a label, an even number of neighbours.
     """
     folds, neighbours = integer(folds, "folds", 2), integer(neighbours, "neighbours", 1)
     limit, seed = integer(limit, "limit", 1), integer(seed, "seed", 0)
+    if neighbours % 2 == 0:
+        raise SSHMLError(f"neighbours is {neighbours}; expected an odd number, so that votes are never equal.")
     states = as_array(states, "states", axes="sample, level, site")[:limit]
     winding = as_array(winding, "winding", axes="sample")[:limit]
     if states.ndim != 3 or winding.shape != states.shape[:1]:
@@ -56,7 +58,7 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
         held_out = np.arange(len(bits)) % folds == fold
         for block in np.array_split(np.flatnonzero(held_out), 1 + held_out.sum() // 1000):
             agreement = bits[block] @ bits[~held_out].T  # b [level], b' [level]: levels - 2 Hamming distance
-            nearest = np.argpartition(-agreement, neighbours, axis=1)[:, :neighbours]
+            nearest = np.argpartition(-agreement, neighbours - 1, axis=1)[:, :neighbours]
             hits[block] = np.sign(target[~held_out][nearest].sum(axis=1)) == target[block]
     share = np.array([hits[target == label].mean() for label in (-1, 1)])
     return float(share.mean()), float(np.sqrt((share * (1 - share) / counts).sum()) / 2)

@@ -59,7 +59,9 @@ class Range:
             value = [value.get(field) for field in ("low", "high", "points")]
         try:
             parts = value.split(":") if isinstance(value, str) else value
-            parts = tuple(p for p in parts if p is not None) if isinstance(parts, (list, tuple)) else (parts,)
+            parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+            while parts and parts[-1] is None:
+                parts.pop()
             if not 1 <= len(parts) <= 3 or (len(parts) == 3 and int(parts[2]) != float(parts[2])):
                 raise ValueError
             numbers = [float(part) if isinstance(part, str) else part for part in parts[:2]]

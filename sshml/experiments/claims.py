@@ -49,7 +49,7 @@ def same(allowed):
     """Return the rule that the mean is 0 within a number, or within two standard errors."""
     allowed = real(allowed, "allowed", 0)
     words = f"|mean| <= {allowed:g} or 2 standard errors"
-    return Rule(words, lambda x: abs(x.mean()) <= max(allowed, 2 * standard_error(x)))
+    return Rule(words, lambda x: abs(x.mean()) <= max(allowed, 2 * standard_error(x) if len(x) > 1 else 0))
 
 
 POSITIVE = Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x))

@@ -12,6 +12,7 @@ import numpy as np
 from sshml.chain import log_margin, mean_log, uniforms
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, Rule
+from sshml.experiments.claims import standard_error
 from sshml.plotting import name_panel, new_figure, plot_band, plot_phases
 from sshml.tables import pivot
 
@@ -37,10 +38,10 @@ class Settings:
             raise SSHMLError("a phase diagram needs 2 points, 2 chains and 2 seeds or more.")
 
 
-def exact_margin(v, strength, ratio, w=1.0):
-    """Return mean ln|w| - mean ln|v| of the infinite chain with W_v = strength, W_w = ratio * strength."""
+def exact_margin(v, strength, ratio):
+    """Return mean ln|w| - mean ln|v| of the infinite chain of w = 1 with W_v = strength, W_w = ratio * strength."""
     strength = np.asarray(strength, float)
-    return mean_log("uniform", w, ratio * strength) - mean_log("uniform", v, strength)
+    return mean_log("uniform", 1.0, ratio * strength) - mean_log("uniform", v, strength)
 
 
 def margins(points, ratio, cells, chains, seed=0, stream=0):
@@ -150,7 +151,7 @@ def claims(tables, settings):
     for name, statement, _, exact, _ in EDGES:
 
         def is_near(x, exact=exact):
-            return len(x) == settings.seeds and abs(x.mean() - exact) <= NEAR + 2 * x.std() / len(x) ** 0.5
+            return len(x) == settings.seeds and abs(x.mean() - exact) <= NEAR + 2 * standard_error(x)
 
         words = f"half of {settings.chains} chains of {settings.edge_cells} cells within {NEAR} and 2 standard errors"
         yield Claim(

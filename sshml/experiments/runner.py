@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sshml import jobs as tasks
-from sshml.arguments import as_path, flag, instance, integer
+from sshml.arguments import as_path, flag, instance, integer, integers
 from sshml.errors import SSHMLError, one_line
 from sshml.experiments import results, store
 from sshml.experiments.catalogue import as_changes, load, settings_of
@@ -54,6 +54,8 @@ class Plan:
         self.out, self.keep = as_path(out, "out").absolute(), flag(keep, "keep")
         self.where = Where() if where is None else instance(where, "where", Where, "a Where")
         full, force = flag(full, "full"), flag(force, "force")
+        if part is not None and (len(part := integers(part, "part", 1)) != 2 or part[0] > part[1]):
+            raise SSHMLError(f"part is {part}; expected (i, n) with 1 <= i <= n.")
         self.store = self.out / "jobs"
         if self.out.exists() and not self.out.is_dir():
             raise SSHMLError(f"{out} is a file; give the name of a folder.")

@@ -83,11 +83,11 @@ def plot_vector(ax, vector, rows="level"):
 def plot_shares(ax, shares, rows="level"):
     """Draw the weight (seed, row) of a singular vector on each row: mean as bars, seeds as dots; dotted: uniform.
 
-    The two mid-gap levels are yellow.
+    The mid-gap levels, two or of an odd number one, are yellow.
     """
     row = np.arange(1, shares.shape[1] + 1)
     if rows == "level":
-        ax.axvspan(len(row) // 2 - 0.5, len(row) // 2 + 1.5, color=COLORS[4], alpha=0.25, zorder=0)
+        ax.axvspan((len(row) - 1) // 2 + 0.5, len(row) // 2 + 1.5, color=COLORS[4], alpha=0.25, zorder=0)
     ax.bar(row, shares.mean(0), color=COLORS[5])
     ax.plot(np.broadcast_to(row, shares.shape), shares, ".", color=COLORS[0], markersize=2)
     ax.axhline(1 / len(row), color="0.5", linewidth=0.8, linestyle=":")

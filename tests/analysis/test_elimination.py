@@ -70,7 +70,7 @@ def test_labels_beyond_the_classes(run, dataset):
     ("options", "word"),
     [
         ({"blocks": 5}, "divided"),
-        ({"ranks": [9], "blocks": 8}, "at most"),
+        ({"ranks": [9], "blocks": 8}, "inputs have 8"),
         ({"ranks": [0]}, "ranks"),
         ({"blocks": [8, 56]}, "different sizes"),
     ],

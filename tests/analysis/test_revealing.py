@@ -1,3 +1,4 @@
+import copy
 import itertools
 from types import SimpleNamespace
 
@@ -112,3 +113,14 @@ def test_the_best_exchange_comes_first():
 def test_data_that_are_no_tensors_are_refused():
     with pytest.raises(SSHMLError, match="tensors"):
         RankLoss(nn.Linear(6, 2), (np.zeros((4, 6)), np.zeros(4, int)))
+
+
+def test_a_parametrised_weight_is_cut_too(trained):
+    model, split = trained
+    twin = copy.deepcopy(model)
+    nn.utils.parametrizations.weight_norm(twin[1])
+    plain, normed = (RankLoss(each, resident(split)) for each in (model, twin))
+    ranks = {"1": 1, "3": None, "5": None}
+    assert normed(ranks) == pytest.approx(plain(ranks), rel=1e-4)
+    assert normed(ranks) > 1.01 * normed.dense
+    assert nn.utils.parametrize.is_parametrized(twin[1])

@@ -133,6 +133,16 @@ def test_other_chains(call, tmp_path):
     assert call(tmp_path, "show", "a.h5", "--out", "a.png")[0] == 0
 
 
+def test_the_smallest_energy_is_that_of_any_level(call, tmp_path):
+    """On-site energies move the levels, the middle ones too."""
+    assert call(tmp_path, "generate", "a.h5", "--cells", 3, "--disorder-onsite", 3, *SIZES)[0] == 0
+    code, out, _ = call(tmp_path, "show", "a.h5", "--out", "a.png", "--count", 4, "--json")
+    assert code == 0
+    energies = open_dataset(tmp_path / "a.h5").test.read("energies", slice(4))
+    assert [row["smallest |E|"] for row in json.loads(out)] == pytest.approx(abs(energies).min(1).tolist())
+    assert (abs(energies).min(1) < energies[:, 3]).any()
+
+
 def test_hoppings_of_a_file(call, tmp_path):
     assert call(tmp_path, "generate", "a.h5", "--cells", 3, "--disorder-v", 0.5, *SIZES)[0] == 0
     assert call(tmp_path, "export", "a.h5", "a.csv")[0] == 0

@@ -146,6 +146,7 @@ WRONG = {
     "no such plan": (("--plan", "none.json", *FACTORY), "none.json"),
     "methods": (("--share", 0.5, "--methods", "svd,jpeg", *FACTORY), "choose of"),
     "layers": (("--share", 0.5, "--layers", "conv9", *FACTORY), "conv9"),
+    "no plan of a size": (("--rank", 2, "--only-plan", *FACTORY), "--only-plan goes with"),
 }
 
 

@@ -3,8 +3,10 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from sshml.classifier import load_run, save_run
 from sshml.experiments import Where, run
 
 
@@ -42,6 +44,12 @@ def test_a_run_and_a_model(call, folder, tmp_path):
     found = data_of(tmp_path / "run.html")
     assert [row[0] for row in found["members"]] == [0, 1]
     assert "1.weight" in [row[0] for row in found["tensors"]]
+    trained = load_run(folder / "run.h5")
+    trained.history["valid_accuracy"][:, -1] = np.nan  # a network that stopped before the last epoch
+    save_run(trained, tmp_path / "stopped.h5")
+    assert call(folder, "report", tmp_path / "stopped.h5")[0] == 0
+    best = np.nanmax(trained.history["valid_accuracy"], axis=1)
+    assert [row[2] for row in data_of(tmp_path / "stopped.html")["members"]] == pytest.approx(best.tolist())
     arguments = ("compress", "run.h5", tmp_path / "s.h5", "--layer", "0", "--method", "svd", "--rank", 2)
     assert call(folder, *arguments)[0] == 0
     assert call(folder, "report", tmp_path / "s.h5")[0] == 0
@@ -49,9 +57,16 @@ def test_a_run_and_a_model(call, folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("chains.h5", "sshml-dataset"), ("none", "does not exist"), (".", "no results")]
+    ("path", "words"),
+    [
+        ("chains.h5", "sshml-dataset"),
+        ("none", "does not exist"),
+        (".", "no results"),
+        ("note.txt", "no file of sshml"),
+    ],
 )
 def test_what_has_no_page(call, folder, tmp_path, path, words):
+    (folder / "note.txt").write_text("none")
     code, out, err = call(folder, "report", path, "--out", tmp_path / "page.html")
     assert (code, out) == (2, "")
     assert words in err

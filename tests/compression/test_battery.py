@@ -11,8 +11,8 @@ from torch import nn
 
 from sshml.compression import Choice, Plan, compress, load_model, n_bytes, plan, report, save_model, to_torch
 from sshml.compression.batches import output
+from sshml.compression.forms import check_methods
 from sshml.compression.menu import Menu
-from sshml.compression.options import check_methods
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 

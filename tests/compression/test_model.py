@@ -92,3 +92,12 @@ def test_bad_input(model):
         compress(compress(model, 0, "svd", rank=1), 0, "svd", rank=1)
     with pytest.raises(SSHMLError, match="it has none"):
         compress(nn.ReLU(), 0, "svd", rank=1)
+
+
+def test_half_precision_does_not_grow_unseen():
+    """Indices stay 4 bytes where values shrink to 2."""
+    model = nn.Sequential(nn.Linear(300, 300)).bfloat16()
+    with pytest.raises(SSHMLError, match="allow_growth"):
+        compress(model, 0, "prune", keep=45000)
+    assert n_bytes(compress(model, 0, "prune", keep=45000, allow_growth=True)) > n_bytes(model)
+    assert n_bytes(compress(model, 0, "prune", keep=20000)) < n_bytes(model)

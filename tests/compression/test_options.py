@@ -36,7 +36,8 @@ def test_options_say_what_their_forms_are(groups, square):
     for number in range(1, len(options.method)):
         parts = parts_of(spectrum, options.method[number], options.size[number], torch.float32)
         assert sum(part.n_bytes for part in parts) == options.bytes[number]
-        assert sum(part.n_parameters for part in parts) == options.numbers[number]
+        stored = sum(tensor.numel() for part in parts for tensor in (*part.parameters(), *part.buffers()))
+        assert stored == options.numbers[number]  # of pruned weights the indices too
         found = spectrum.loss(weight - torch.stack([part.to_weight().detach() for part in parts]))
         assert found == pytest.approx(options.loss[number], abs=1e-6)
 

@@ -75,3 +75,16 @@ def test_spectral_finds_a_shuffled_chain():
     shuffle = shuffled(30, 5)
     found = shuffle[spectral(weight[shuffle])[0]]
     assert found.tolist() in (list(range(30)), list(range(30))[::-1])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: transposed(2.5, 3), lambda: transposed(2**20, 2**20), lambda: blocked(2, 2),
+        lambda: blocked((2, 2), (2, "a")), lambda: shuffled("a", 0), lambda: shuffled(4, -1),
+        lambda: search(torch.eye(4), ((2, 2), (2, 2)), 2, swaps="x"),
+    ],
+)  # fmt: skip
+def test_what_is_no_grid(call):
+    with pytest.raises(SSHMLError):
+        call()

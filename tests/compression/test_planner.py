@@ -204,6 +204,11 @@ def test_a_front_says_what_shares_keep(problem):
         assert row["accuracy"] == pytest.approx(float((small(x[300:]).argmax(1) == y[300:]).double().mean()))
     assert any("share 0.001" in note for note in found.notes)
     assert "0.3" in str(found)
+    with pytest.raises(SSHMLError, match="shrink"):
+        front(model, shrink="no")
+    with pytest.raises(SSHMLError, match="no labels"):
+        front(model, (x, y), test=x)
+    assert front(model, (x, y), (0.3,), test=x, evaluate=lambda _: 0.25).rows[0]["accuracy"] == 0.25
     for methods in ((), "jpeg"):
         with pytest.raises(SSHMLError, match="choose of svd, mpo, prune"):
             front(model, methods=methods)

@@ -37,6 +37,10 @@ def test_errors_are_those_of_weights_and_outputs(model, data):
     assert (row["method"], row["size"], row["numbers"]) == ("svd", "rank 4", 160)
     assert (row["flops_before"], row["flops"]) == (600, 320)
     assert found.spectra["0"][1] == 4
+    values = torch.linalg.svdvals(
+        model[0].weight.detach().double() @ torch.linalg.cholesky((x.T @ x).double() / len(x))
+    )
+    assert found.spectra["0"][0] == pytest.approx(values.tolist(), rel=1e-4)
     assert found.rows[1]["method"] == "dense"
     assert found.rows[2]["reason"] == "PReLU has no compressed form"
     assert json.loads(found.to_json())["rows"] == found.rows
@@ -74,3 +78,12 @@ def test_two_that_do_not_belong_together(model):
         report(model, nn.Sequential(nn.Tanh(), nn.ReLU(), nn.Linear(30, 4)))
     with pytest.raises(SSHMLError, match="small is"):
         report(model, "small")
+
+
+def test_spectra_are_singular_values():
+    layer = nn.Linear(4, 4, bias=False)
+    layer.weight.data = 3 * torch.eye(4)
+    found = report(layer, compress(layer, 0, "svd", rank=2))
+    ((values, rank),) = found.spectra.values()
+    assert values == pytest.approx([3.0] * 4)
+    assert rank == 2

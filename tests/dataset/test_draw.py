@@ -5,7 +5,7 @@ import pytest
 
 from sshml.chain import eigenstates, hamiltonian, log_margin, winding_number
 from sshml.dataset import DatasetSpec, draw, samples
-from sshml.dataset.draw import hoppings, labelled, parameters
+from sshml.dataset.draw import labelled, parameters
 from sshml.dataset.ranges import grid_points
 from sshml.errors import SSHMLError
 
@@ -30,6 +30,11 @@ SPECS = {
     "binary": dataclasses.replace(SPEC, law="binary", probability=0.3, correlated=True),
     "longer ring": dataclasses.replace(SPEC, cells=9, boundary="periodic", j3="-1:1", disorder_j4=0.2, j4=0),
 }
+
+
+def hoppings(spec, split, first, count):
+    drawn = labelled(spec, split, first, count)
+    return tuple(drawn[name] for name in spec.hoppings)
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -46,6 +46,11 @@ def test_bad_input(chains):
     states = eigenstates(v[:20], w[:20])[1]
     with pytest.raises(SSHMLError, match="do not match"):
         sign_leakage(states, winding[:19])
+    with pytest.raises(SSHMLError, match="odd"):
+        sign_leakage(states, winding, neighbours=4)
+    few = np.r_[np.flatnonzero(winding == 0)[:5], np.flatnonzero(winding == 1)[:5]]
+    mean, _ = sign_leakage(eigenstates(v[few], w[few])[1], winding[few], folds=2)
+    assert 0 <= mean <= 1  # as many votes as training samples
     with pytest.raises(SSHMLError, match="needs 5 of each"):
         sign_leakage(states, np.ones(20))
 

@@ -25,7 +25,10 @@ def test_parsing(value, expected):
     assert Range.parse(str(expected)) == expected
 
 
-@pytest.mark.parametrize("value", ["x", "0:1:2.5", "1:0", "nan", "0:0:5", None, (), {"high": 1}, {"low": 0, "x": 1}])
+@pytest.mark.parametrize(
+    "value",
+    ["x", "0:1:2.5", "1:0", "nan", "0:0:5", None, (), {"high": 1}, {"low": 0, "x": 1}, {"low": 0, "points": 5}],
+)
 def test_what_is_no_hopping(value):
     with pytest.raises(SSHMLError):
         Range.parse(value)

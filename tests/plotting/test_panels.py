@@ -90,3 +90,10 @@ def test_a_level_with_its_band(ax):
     assert ax.lines[0].get_ydata()[0] == pytest.approx(0.85)
     expected = (0.005 + 0.85 * 0.15 / 100) ** 0.5
     assert ax.patches[0].get_height() == pytest.approx(2 * expected)
+
+
+@pytest.mark.parametrize(("levels", "marked"), [(8, (3.5, 5.5)), (7, (3.5, 4.5))])
+def test_mid_gap_levels_are_marked(ax, levels, marked):
+    plotting.plot_shares(ax, np.full((2, levels), 1 / levels))
+    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    np.testing.assert_allclose((box.x0, box.x1), marked)
