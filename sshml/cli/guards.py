@@ -8,9 +8,15 @@ from sshml.errors import SSHMLError, one_line
 
 def refuse_idle(method, given, options, size=()):
     """Raise where an option was given that the method does not use."""
+    used = {*size, *options.get(method, ())}
+    refuse_given(f"the method {method}", {name: value for name, value in given.items() if name not in used})
+
+
+def refuse_given(what, given):
+    """Raise where one of the options {name: value} was given, which have no meaning for something."""
     for name, value in given.items():
-        if value is not None and name not in (*size, *options.get(method, ())):
-            raise SSHMLError(f"--{name.replace('_', '-')} has no meaning for the method {method}; leave it out.")
+        if value is not None:
+            raise SSHMLError(f"--{name.replace('_', '-')} has no meaning for {what}; leave it out.")
 
 
 def refuse_same(out, *others):

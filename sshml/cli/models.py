@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.guards import dataset_for, load, refuse_idle, refuse_same
+from sshml.cli.guards import dataset_for, load, refuse_given, refuse_idle, refuse_same
 from sshml.cli.options import Factory, Force, Json, Layer, Method, Shape, choose, dims_of, factory_of, layer_of
 from sshml.console import print_json, progress_bars
 from sshml.errors import SSHMLError, one_line
@@ -83,8 +83,7 @@ def compress(
         raise SSHMLError("--methods, --layers, --absorb-bias and --faster go with a budget (--share); leave them out.")
     is_run = _is_run(model)
     if is_run:
-        if test is not None:
-            raise SSHMLError("--test has no meaning for a run, whose dataset has a test split; leave it out.")
+        refuse_given("a run, whose dataset has labels and splits", {"test": test, "labels": labels, "factory": factory})
         run = load(model)
         dataset = None if data is None else dataset_for(run, data)
         dense = run.model()
@@ -134,13 +133,14 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="Inputs (sample, ...) of a network, .npy; one sample will do.")
     ] = None,
-    member: Annotated[int, typer.Option(help="Network of a run.")] = 0,
+    member: Annotated[int | None, typer.Option(help="Network of a run; 0 if not given.")] = None,
     factory: Factory = None,
     force: Force = False,
 ):
     """Write a dataset's labels and hoppings as a CSV table, or a network as a program that runs without sshml."""
     refuse_same(out, source, data)
     if out.suffix not in PROGRAMS:
+        refuse_given("a dataset", {"data": data, "member": member, "factory": factory})
         from sshml.dataset import export as write
 
         with progress_bars() as bar:
@@ -150,12 +150,14 @@ def export(
     from sshml.compression import export_model
 
     if _is_run(source):
-        run = load(source)
+        refuse_given("a run", {"factory": factory})
+        run, member = load(source), member or 0
         if not -len(run) <= member < len(run):
             raise SSHMLError(f"--member {member} is out of range; the run has {len(run)} networks, from 0.")
         module = run.model(member)
         example = _arrays(data, None)[:1] if data is not None else _example_of(run)
     else:
+        refuse_given("one network", {"member": member})
         module, example = _module(source, factory), _needed(_arrays(data, None))
     export_model(module, out, example, force)
     print(f"{out}: {out.stat().st_size} bytes")
