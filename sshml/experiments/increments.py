@@ -383,10 +383,10 @@ def _entropies_drawn(tables, settings):
         random = gaussian_cuts(flat_shape(shape.out_features, shape.in_features))[0][at - 2 : at + 1]
         ax.plot(place, random[1] - (random[0] + random[2]) / 2, "_", color="0.3", markersize=14)
     ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
-    ax.set_ylabel("valley between rows and columns (nats)")
+    ax.set_ylabel("valley, rows | columns (nats)")
     name_panel(ax, f"flat order, {TITLES[data]}")
     for ax in axes[0]:
-        ax.set_xticks(places, [f"{name}\nlayer {layer}" for name, layer, _ in layers], rotation=90)
+        ax.set_xticks(places, [f"{name}, layer {layer}" for name, layer, _ in layers], rotation=90)
     (points, names), (others, more) = (ax.get_legend_handles_labels() for ax in axes[0, [0, -1]])
     figure.legend(points + others, names + more, fontsize=7, loc="outside lower center", ncols=3)
     return figure
