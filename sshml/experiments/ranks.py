@@ -48,6 +48,7 @@ from sshml.experiments.poster.claims import KEEPS, SOURCE, pruned_over_svd, seco
 from sshml.experiments.poster.measurements import shape_of
 from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
 from sshml.statistics import band, group_means
+from sshml.tables import pivot
 
 FILE, RUN = "chains.h5", "run.h5"
 
@@ -309,6 +310,18 @@ def is_right(tables, setting):
     return np.isin(found["rank"] - found["predicted"], (0, 1)).astype(float)
 
 
+def reads_susceptible(tables, setting):
+    """Return for each network of one dataset 1 where the level it gives most norm is the most susceptible, else 0.
+
+    The norm is s(f_n), the fidelity susceptibility |d psi_n / d ln(w/v)|^2 at w = v; a level and its chiral partner
+    have the same.
+    """
+    found = tables.columns("norms", setting=setting)
+    norms = pivot(found, "seed", "group", "f")[2]
+    susceptibility = np.linalg.norm(critical_states(norms.shape[1])[1], axis=1)
+    return np.isclose(susceptibility, susceptibility.max())[norms.argmax(1)].astype(float)
+
+
 def _second(tables, rank):
     """Return the `second_rank` of every network among ranks 1 to 4, with a rank in layer 1."""
     first = tables.columns("curve", setting="the poster's", size=rank)
@@ -369,6 +382,12 @@ def claims(tables, settings):
         right = functools.partial(is_right, tables, name)
         decided = () if name in OUTSIDE else (FORMULA, ">= 0.8", RIGHT)
         yield each("F1", f"share of networks whose rank the formula gives within 0, +1, {name}", right, *decided)
+    for name in settings.settings:
+        if "view" not in SETTINGS[name]:
+            yield Claim(
+                "F1", f"share of networks that read a level of largest fidelity susceptibility first, {name}",
+                functools.partial(reads_susceptible, tables, name),
+            )  # fmt: skip
     for name in settings.settings:
         each = functools.partial(Claim, groups=of(name, "dataset"))
         yield each("F1", f"rank of layer 1 that keeps 95 %, {name}", of(name, "rank"))

@@ -82,3 +82,16 @@ def test_settings_that_cannot_be():
         ranks.Settings(datasets=1)
     assert set(ranks.OUTSIDE) < set(ranks.SETTINGS)
     assert set(ranks.Settings().settings) < set(ranks.FULL["settings"])
+
+
+def test_the_most_susceptible_level_is_the_first_of_the_bulk():
+    """Levels 6 and 9 of 16: not the edge states 7 and 8, which move less at w = v."""
+
+    class Table:
+        def columns(self, name, **where):
+            norms = np.ones((4, 16))
+            norms[0, 6] = norms[1, 9] = norms[2, 7] = norms[3, 5] = 2
+            seed, group = np.indices(norms.shape)
+            return {"seed": seed.ravel(), "group": group.ravel(), "f": norms.ravel()}
+
+    assert ranks.reads_susceptible(Table(), "any").tolist() == [1, 1, 0, 0]
