@@ -261,9 +261,9 @@ def test_pruning_uses_its_budget(share):
 
 
 def test_slow_layers_are_found_in_the_end(monkeypatch):
-    from sshml.compression import planner
+    from sshml.compression import menu
 
-    monkeypatch.setattr(planner, "compare", lambda calls: (1.0, 2.0))
+    monkeypatch.setattr(menu, "compare", lambda calls: (1.0, 2.0))
     with pytest.raises(SSHMLError, match="faster=True left"):
         plan(network(64, 256, 64), share=0.95, methods="svd", faster=True)
 
