@@ -133,8 +133,7 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     seen = problem.parts() if metric is None else Problem(models, metric, layer, view, device, None).parts()
     for part, data in zip(problem.parts(), seen, strict=True):
         rows = max(1, BLOCK // (len(part.weight) * problem.shape[0]))
-        spectrum = Spectrum(part.weight.double(), None if metric is None else _moment(data, rows))
-        left, right = (torch.stack(each).to(part.weight) for each in zip(*spectrum.factors(full), strict=True))
+        left, right = _factors(part.weight, None if metric is None else _moment(data, rows))
         columns = left.mT[:, :, None].contiguous()  # m r . out
         for x, labels in part.blocks(rows):
             scores = (x @ right.mT).unsqueeze(-1)  # m b [in], m [in] r
@@ -147,6 +146,18 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     sizes = np.array(ranks)
     numbers = sizes * sum(problem.shape)
     return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
+
+
+def _factors(weight, moment):
+    """Return (columns, rows) of weights (member, out, in): the sum of the first r products is the best of rank r.
+
+    Each member by itself: how many directions the data show differs.
+    """
+    moments = [None] * len(weight) if moment is None else moment.expand(len(weight), -1, -1).unsqueeze(1)
+    full, pairs = min(weight.shape[1:]), []
+    for matrix, square in zip(weight.double(), moments, strict=True):
+        pairs += Spectrum(matrix[None], square).factors(full)
+    return tuple(torch.stack(each).to(weight.dtype) for each in zip(*pairs, strict=True))
 
 
 def _moment(part, rows):

@@ -21,7 +21,8 @@ at equal shares of its bytes, on data.
 
 Written before the run, by two standard errors over networks: what training added has less entropy than its spectrum
 with Haar vectors, at every cut of FC2 on true labels; the chosen rank of the first layer and the shrunk values add
-accuracy to the last epoch where labels are noisy.
+accuracy to the last epoch where labels are noisy. After a first run, and measured only: shuffled columns, Haar vectors
+in the flat order, all chosen ranks at once, what stopping at the best epoch adds.
 """
 
 import dataclasses
@@ -58,6 +59,8 @@ WAYS = {
     "shrunk": "shrinking the singular values of all hidden layers",
 }
 """What is done to all hidden layers at once."""
+PARTS = {"weight": "the weight", "change": "what training added", "Haar": "its spectrum with Haar vectors"}
+"""What has a valley between rows and columns or not."""
 WRITTEN = "written before the run"
 
 
@@ -246,6 +249,12 @@ def _valley(tables, of, layer, shape, **where):
     return middle - (low + high) / 2
 
 
+def _random_valley(shape):
+    """Return the same of a Gaussian matrix."""
+    at, (mean, _) = len(FACTORS[shape.out_features]), gaussian_cuts(flat_shape(shape.out_features, shape.in_features))
+    return mean[at - 1] - (mean[at - 2] + mean[at]) / 2
+
+
 def _gain(tables, way, layer, epoch, **where):
     return tables.columns("denoised", way=way, layer=layer, epoch=epoch, **where)["gain"]
 
@@ -287,10 +296,7 @@ def _claims_of_entropies(tables, own, words):
     noise, name = own["noise"], own["network"]
     for layer, shape in SHAPES[name].items():
         mean, _ = gaussian_cuts(shape)
-        flat = flat_shape(shape.out_features, shape.in_features)
-        at = len(FACTORS[shape.out_features])
-        random = gaussian_cuts(flat)[0][at - 2 : at + 1]
-        peak = f"(Gaussian {random[1] - (random[0] + random[2]) / 2:+.2f} nats)"
+        peak = f"(Gaussian {_random_valley(shape):+.2f} nats)"
         for epoch in ("best", "last"):
             whose = f"{words}, {epoch} epoch"
             for cut in range(1, shape.sites):
@@ -315,9 +321,6 @@ def _claims_of_entropies(tables, own, words):
                     f" {layer} {peak}, {whose}",
                     functools.partial(_valley, tables, of, layer, shape, epoch=epoch, **own),
                 )  # fmt: skip
-
-
-PARTS = {"weight": "the weight", "change": "what training added", "Haar": "its spectrum with Haar vectors"}
 
 
 def _claims_of_noise(tables, own, words):
@@ -379,9 +382,7 @@ def _entropies_drawn(tables, settings):
         style = {"color": COLORS[2 + number], "markersize": 4, "label": f"{label} (c)"}
         plot_points(ax, places + 0.12 * (number - 1), groups, fmt="s^v"[number], **style)
     for place, (_, _, shape) in zip(places, layers, strict=True):
-        at = len(FACTORS[shape.out_features])
-        random = gaussian_cuts(flat_shape(shape.out_features, shape.in_features))[0][at - 2 : at + 1]
-        ax.plot(place, random[1] - (random[0] + random[2]) / 2, "_", color="0.3", markersize=14)
+        ax.plot(place, _random_valley(shape), "_", color="0.3", markersize=14)
     ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
     ax.set_ylabel("valley, rows | columns (nats)")
     name_panel(ax, f"flat order, {TITLES[data]}")

@@ -15,6 +15,11 @@ def test_members_are_the_compressed_members(run, dataset):
     np.testing.assert_allclose(small.accuracy(dataset.test), sweep.accuracy[:, 0], atol=1.5 / 300)
 
 
+def test_a_layer_is_a_number_of_numpy_too(run):
+    small = compress_run(run, np.int64(0), "prune", keep=10)
+    assert small.weights["1.values"].shape == (3, 10)
+
+
 def test_the_run_is_left_alone(run, dataset):
     before = run.accuracy(dataset.test)
     small = compress_run(run, [0, 1], "prune", keep=10)

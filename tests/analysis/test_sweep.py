@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sshml.analysis import Sweep, bond_sweep, compress_run, prune_sweep, rank_sweep
-from sshml.classifier import resident
+from sshml.classifier import MLP, resident
 from sshml.compression import MaskedLinear, MPOShape, compress, linear_layers, plan, truncated_svd
 from sshml.errors import SSHMLError
 
@@ -240,3 +240,20 @@ def test_the_metric_of_rows_and_of_inputs_that_never_were(outputs):
         with torch.no_grad():
             assert found[rank - 1] == pytest.approx(float((small(x).argmax(1) == labels).float().mean()), abs=0.011)
     assert found[-1] == 1
+
+
+def test_in_the_metric_of_data_members_do_not_change_each_other():
+    """One member's dead neurons show fewer directions than another's; test data wake them."""
+    torch.manual_seed(0)
+    dead, alive = MLP((12, 10, 8, 3)), MLP((12, 10, 8, 3))
+    dead[1].bias.data[:7] = -100
+    rng = np.random.default_rng(0)
+    seen, x = rng.normal(size=(200, 12)), 60 * rng.normal(size=(400, 12))
+    metric, test = (
+        SimpleNamespace(inputs=lambda view=None, x=x: x.astype(np.float32), labels=np.arange(len(x)) % 3)
+        for x in (seen, x)
+    )
+    both = rank_sweep([dead, alive], test, layer=1, metric=metric, device="cpu").accuracy
+    for together, model in zip(both, (dead, alive), strict=True):
+        alone = rank_sweep(model, test, layer=1, metric=metric, device="cpu").accuracy[0]
+        np.testing.assert_array_equal(together, alone)

@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -113,3 +116,9 @@ def test_they_are_trained_saved_and_read(rng, tmp_path):
     again = load_run(tmp_path / "run.h5")
     x = torch.rand(2, 1, 32, 32)
     torch.testing.assert_close(again.model(1)(x), run.model(1)(x))
+
+
+def test_numbers_of_numpy_are_kept_as_plain_ones():
+    """What a network was made from goes into files as JSON."""
+    kept = VGG("D", channels=np.int64(1), classes=np.int32(4)).arguments
+    assert json.loads(json.dumps(kept)) == {"configuration": "D", "channels": 1, "classes": 4, "flat": False}

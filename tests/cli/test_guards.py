@@ -44,6 +44,7 @@ BAD = {
     "labels of a run": (("compress", "run.h5", "x.h5", "--rank", 2, "--labels", "x.npy"), "--labels has no"),
     "member of a dataset": (("export", "chains.h5", "x.csv", "--member", 0), "--member has no meaning for a dataset"),
     "factory of a run": (("export", "run.h5", "x.onnx", "--factory", "a:b"), "--factory has no meaning for a run"),
+    "all and another": (("reproduce", "all", "poster"), "leave poster out"),
     "export over data": (("export", "chains.h5", "chains.h5", "--force"), "named twice"),
     "one seed": (("reproduce", "--seeds", "1"), "at least 2"),
     "experiment": (("reproduce", "perpetuum"), "perpetuum"),

@@ -183,6 +183,7 @@ class TestFiles:
             ("a.h5", "nothing", "not an HDF5 file"),
             ("a.csv", "", "cannot be read|has the columns"),
             ("a.csv", "v_1,w_1,colour\n1,2,3\n", "column 'colour'"),
+            ("a.csv", "v_1,v_²,w_1\n1,2,3\n", "column 'v_²'"),
             ("a.csv", "v_1,v_3,w_1\n1,2,3\n", "columns of v"),
             ("a.csv", "v_1,w_1\n1\n", "line 2 has 1 fields"),
             ("a.csv", "v_1,w_1\n1,x\n", "x"),

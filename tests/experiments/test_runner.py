@@ -222,6 +222,12 @@ def test_parts_make_all_of_it_together(file, tmp_path):
     assert len(calls(out)) == 12
 
 
+@pytest.mark.parametrize("part", [(0, 3), (4, 3), (1,), (1, 2, 3), "1/3"])
+def test_parts_that_are_none(file, tmp_path, part):
+    with pytest.raises(SSHMLError, match="part"):
+        Plan([file], tmp_path / "out", part=part)
+
+
 def test_what_a_finished_job_needed_is_not_made_again(file, tmp_path):
     out = tmp_path / "out"
     run(file, out)

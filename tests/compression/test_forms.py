@@ -1,0 +1,22 @@
+import pytest
+
+from sshml.compression import CompressedLinear
+from sshml.compression.forms import METHODS, USUAL, check_methods
+from sshml.errors import SSHMLError
+
+
+def test_every_form_is_a_layer_with_sizes():
+    assert all(issubclass(layer, CompressedLinear) and layer.sizes for layer in METHODS.values())
+    assert len(set(METHODS.values())) == len(METHODS)
+    assert set(USUAL) <= set(METHODS)
+
+
+def test_methods_come_as_a_tuple():
+    assert check_methods("prune") == ("prune",)
+    assert check_methods(["svd", "mpo"]) == ("svd", "mpo")
+
+
+@pytest.mark.parametrize("methods", ["jpeg", (), ("svd", "jpeg"), None, 3, {"svd": 1}])
+def test_other_methods_are_refused(methods):
+    with pytest.raises(SSHMLError, match="choose of svd, mpo, prune, blocks"):
+        check_methods(methods)
