@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from sshml.compression.convolution import described, rebuilt
+from sshml.compression.convolution import CompressedConv, described, rebuilt
+from sshml.compression.layer import CompressedLinear
 
 PARTS = ("q", "k", "v")
 """The projections of queries, keys and values, in the order of `in_proj_weight`."""
@@ -94,6 +95,32 @@ class CompressedAttention(nn.MultiheadAttention):
         new.in_proj_bias, new.bias_k, new.bias_v = self.in_proj_bias, self.bias_k, self.bias_v
         new.out_proj = self.out_proj
         return new.train(self.training)
+
+
+COMPRESSED = (CompressedLinear, CompressedConv, CompressedAttention)
+"""Base classes of all layers in compressed form."""
+
+
+def compressed_modules(model, remove_duplicate=True):
+    """Return {path: layer} of the compressed layers of a model, without those that are parts of others.
+
+    A layer that is in several places is under each of their paths if `remove_duplicate` is False.
+    """
+    found = {}
+    for path, module in model.named_modules(remove_duplicate=remove_duplicate):
+        inside = any(path.startswith(f"{outer}.parts." if outer else "parts.") for outer in found)
+        if isinstance(module, COMPRESSED) and not inside:
+            found[path] = module
+    return found
+
+
+def projection(attention, part):
+    """Return the weight (embed_dim, in) of a part, one of `PARTS`, of an attention, compressed or not."""
+    if isinstance(attention, CompressedAttention):
+        return attention.parts[PARTS.index(part)].weight
+    if attention.in_proj_weight is None:
+        return getattr(attention, f"{part}_proj_weight")
+    return attention.in_proj_weight.chunk(3)[PARTS.index(part)]
 
 
 def arguments_of(layer):

@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
-from sshml.compression.attention import PARTS, CompressedAttention
+from sshml.compression.attention import PARTS, CompressedAttention, projection
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.layer import CompressedLinear
 from sshml.compression.modules import replaced
+from sshml.compression.sites import weight_of
 
 
 class StoredMatrix(CompressedLinear):
@@ -53,15 +54,9 @@ def with_forms(model, path, made):
     return replaced(model, path, new)
 
 
-def _projection(attention, part):
-    if attention.in_proj_weight is None:
-        return getattr(attention, f"{part}_proj_weight")
-    return attention.in_proj_weight.chunk(3)[PARTS.index(part)]
-
-
 def _dense(attention, part):
     """Return the projection of a part that stays dense as an `nn.Linear` without bias."""
-    weight = _projection(attention, part)
+    weight = projection(attention, part)
     with torch.device("meta"):
         layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad)
@@ -75,7 +70,7 @@ def _effective(bias):
 
 def _keep_grad(forms, module, part):
     """Let the parameters of forms be trained where the weight of a module was."""
-    weight = _projection(module, part) if part else module.weight
+    weight = weight_of(module, part)
     for form in forms:
         for parameter in form.parameters():
             parameter.requires_grad_(weight.requires_grad)

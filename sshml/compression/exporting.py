@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from sshml.arguments import as_module, as_path, flag
-from sshml.compression.attention import CompressedAttention
+from sshml.compression.attention import compressed_modules
 from sshml.compression.batches import as_tensor, output
 from sshml.compression.convolution import CompressedConv
-from sshml.compression.layer import CompressedLinear
 from sshml.compression.lowrank import LowRankLinear
 from sshml.compression.modules import carry_over, copied, evaluating
 from sshml.errors import SSHMLError, one_line
@@ -150,11 +149,7 @@ def to_torch(model, dense=False):
     """
     dense = flag(dense, "dense")
     model = copied(as_module(model))
-    compressed = (CompressedLinear, CompressedConv, CompressedAttention)
-    found = {path: module for path, module in model.named_modules() if isinstance(module, compressed)}
-    for path, module in found.items():
-        if any(path.startswith(f"{outer}.parts." if outer else "parts.") for outer in found):
-            continue  # replaced with the layer that it is a part of
+    for path, module in compressed_modules(model).items():
         within = _reader_of_weights(model, path)
         new = None if within else _pair(module)
         if new is None:

@@ -6,7 +6,7 @@ import json
 import torch
 
 from sshml.arguments import as_module, function
-from sshml.compression.attention import PARTS, CompressedAttention
+from sshml.compression.attention import PARTS, CompressedAttention, projection
 from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.forms import METHODS
@@ -175,16 +175,9 @@ def _found(module, site):
     shape = site.groups, site.out_features, site.in_features
     with torch.no_grad():
         if site.part:
-            if isinstance(module, CompressedAttention):
-                part = module.parts[PARTS.index(site.part)]
-                return part.weight.detach().view(shape), [part] if isinstance(part, CompressedLinear) else [], None
-            weight = module.in_proj_weight
-            weight = (
-                getattr(module, f"{site.part}_proj_weight")
-                if weight is None
-                else weight.chunk(3)[PARTS.index(site.part)]
-            )
-            return weight.detach().view(shape), [], None
+            part = module.parts[PARTS.index(site.part)] if isinstance(module, CompressedAttention) else None
+            forms = [part] if isinstance(part, CompressedLinear) else []
+            return projection(module, site.part).detach().view(shape), forms, None
         if isinstance(module, CompressedLinear):
             bias = module.to_dense().bias if getattr(module, "absorbed", False) else module.bias
             return module.to_weight().reshape(shape), [module], bias

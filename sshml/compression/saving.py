@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from sshml.arguments import as_path
-from sshml.compression.attention import CompressedAttention
-from sshml.compression.convolution import CompressedConv
-from sshml.compression.layer import CompressedLinear
+from sshml.compression.attention import CompressedAttention, compressed_modules
 from sshml.compression.model import LAYERS
 from sshml.compression.modules import copied, leaves_chance_alone
 from sshml.errors import SSHMLError, one_line
@@ -133,12 +131,10 @@ def description(model):
 
 def compressed_layers(model):
     """Return {path: {"class", "arguments"}} of the compressed layers of a model, without the parts of others."""
-    found = {}
-    for path, module in model.named_modules(remove_duplicate=False):
-        inside = any(path.startswith(f"{outer}.parts" if outer else "parts") for outer in found)
-        if isinstance(module, (CompressedLinear, CompressedConv, CompressedAttention)) and not inside:
-            found[path] = {"class": type(module).__name__, "arguments": module.config()}
-    return found
+    return {
+        path: {"class": type(module).__name__, "arguments": module.config()}
+        for path, module in compressed_modules(model, remove_duplicate=False).items()
+    }
 
 
 def with_layers(model, layers, state=None):

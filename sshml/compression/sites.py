@@ -8,9 +8,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils import parametrize
 
 from sshml.compression.aliases import has_address, held_elsewhere, tied_tensors
-from sshml.compression.attention import PARTS, CompressedAttention
-from sshml.compression.convolution import CompressedConv
-from sshml.compression.layer import HALF, CompressedLinear
+from sshml.compression.attention import COMPRESSED, PARTS, CompressedAttention, projection
+from sshml.compression.layer import HALF
 from sshml.compression.modules import STATE_HOOKS
 from sshml.errors import SSHMLError
 
@@ -54,7 +53,7 @@ class Site:
     def matrices(self, model):
         """Return the weight as matrices (group, out, in), detached."""
         with torch.no_grad():
-            weight = _weight(model.get_submodule(self.path), self.part)
+            weight = weight_of(model.get_submodule(self.path), self.part)
         return weight.detach().reshape(self.groups, self.out_features, self.in_features)
 
 
@@ -74,7 +73,7 @@ def survey(model):
         if any(path.startswith(start) for start in skipped):
             continue
         prefix = f"{path}." if path else ""
-        if isinstance(module, (CompressedLinear, CompressedConv, CompressedAttention)):
+        if isinstance(module, COMPRESSED):
             reasons[path] = "compressed already"
             skipped.append(f"{prefix}parts" if isinstance(module, CompressedAttention) else prefix)
             if not prefix and not isinstance(module, CompressedAttention):
@@ -96,7 +95,7 @@ def survey(model):
 def _sites(path, module):
     kind = _kind(module)
     if kind is nn.MultiheadAttention:
-        weights = [_weight(module, part) for part in PARTS]
+        weights = [weight_of(module, part) for part in PARTS]
         return [
             Site(path, part, kind.__name__, 1, *w.shape, w.numel(), w.nbytes)
             for part, w in zip(PARTS, weights, strict=True)
@@ -114,12 +113,9 @@ def _kind(module):
     return next((kind for kind in KINDS if isinstance(module, kind)), None)
 
 
-def _weight(module, part):
-    if not part:
-        return module.weight
-    if module.in_proj_weight is None:
-        return getattr(module, f"{part}_proj_weight")
-    return module.in_proj_weight.chunk(3)[PARTS.index(part)]
+def weight_of(module, part):
+    """Return the weight of a layer, or of a part of an attention."""
+    return projection(module, part) if part else module.weight
 
 
 def _reason(path, module, tied, held):
@@ -175,7 +171,7 @@ def _reason_of_class(module, kind):
 def _reason_of_weight(module, kind):
     """Return what is wrong with a module's weight, if anything."""
     with torch.no_grad():
-        weights = [_weight(module, part) for part in (PARTS if kind is nn.MultiheadAttention else ("",))]
+        weights = [weight_of(module, part) for part in (PARTS if kind is nn.MultiheadAttention else ("",))]
     for weight in weights:
         if weight.layout is not torch.strided or type(weight) not in (torch.Tensor, nn.Parameter):
             return f"its weight is a {type(weight).__name__} of layout {weight.layout}"

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from sshml.classifier import FC2, MLP, LeNet5, TrainingSpec, finetune, load_run, resident
-from sshml.compression import Choice, Plan, compress, front, n_bytes, survey
+from sshml.compression import compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, train
+from sshml.experiments.image_nets import TESTED, Training, accuracy_of, plan_of_ranks, ranks_of, ranks_within, train
 from sshml.experiments.poster.measurements import FILE, chains
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
@@ -133,37 +133,22 @@ def by_rule(model, rule, share):
     """
     sites, _ = survey(model)
     values = {name: _spectrum(site.matrices(model)) for name, site in sites.items()}
-    budget, rest = share * n_bytes(model), n_bytes(model) - sum(site.n_bytes for site in sites.values())
+    head = list(sites)[-1]
+    if rule == "vbmf":
+        found = {name: max(1, vbmf_rank(site.matrices(model)[0])) for name, site in sites.items()}
+        return plan_of_ranks(model, found)
+
+    def rank(name, s, setting):
+        if rule == "uniform":
+            return len(s) if name == head else round(setting * len(s))
+        if rule == "energy":
+            return int((1 - np.cumsum(s**2) / (s**2).sum() > 1 - setting).sum()) + 1
+        return int((s > (1 - setting) * s[0]).sum())
 
     def ranks(setting):
-        found = {}
-        for number, (name, site) in enumerate(sites.items()):
-            full, s = min(site.out_features, site.in_features), values[name]
-            if rule == "vbmf":
-                found[name] = vbmf_rank(site.matrices(model)[0])
-            elif rule == "uniform":
-                found[name] = full if number == len(sites) - 1 else round(setting * full)
-            elif rule == "energy":
-                found[name] = int((1 - np.cumsum(s**2) / (s**2).sum() > 1 - setting).sum()) + 1
-            else:
-                found[name] = int((s > (1 - setting) * s[0]).sum())
-        return {name: min(max(1, rank), len(values[name])) for name, rank in found.items()}
+        return {name: min(max(1, rank(name, s, setting)), len(s)) for name, s in values.items()}
 
-    def stored(name, rank):
-        site = sites[name]
-        return min(site.n_bytes, 4 * site.groups * rank * (site.out_features + site.in_features))
-
-    def within(setting):
-        return rest + sum(stored(name, rank) for name, rank in ranks(setting).items()) <= budget
-
-    low, high = 0.0, 1.0
-    if rule != "vbmf" and not within(low):
-        raise SSHMLError(f"the rule {rule} has no ranks within {share:.1%} of the bytes.")
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if within(middle) else (low, middle)
-    chosen = {name: rank for name, rank in ranks(low).items() if stored(name, rank) < sites[name].n_bytes}
-    return Plan({name: Choice("svd", {"rank": rank}) for name, rank in chosen.items()})
+    return plan_of_ranks(model, ranks_within(model, ranks, share))
 
 
 def _spectrum(matrices):

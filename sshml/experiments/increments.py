@@ -148,18 +148,33 @@ def measure(where, data, name, noise, trained, valid):
     return found
 
 
+def increment_entropies(weight, change, shape, draws, seed):
+    """Return {what of `PARTS`: entropies at every cut} of a weight and of what training added to it.
+
+    Those of the spectrum with Haar vectors are the mean of so many draws.
+    """
+    haar = rotated_cuts(change, shape, draws=draws, seed=seed).mean(0)
+    return {"weight": cut_entropies(weight, shape), "change": cut_entropies(change, shape), "Haar": haar}
+
+
+def ranks_up_to(most, more):
+    """Return the ranks 1 to 32, and `more` from there to the largest, evenly in the logarithm.
+
+    >>> ranks_up_to(128, 3)[-4:]
+    array([ 31,  32,  64, 128])
+    """
+    few = min(32, most)
+    return np.unique(np.r_[1 : few + 1, np.geomspace(few, most, more).round().astype(int)])
+
+
 def _entropies(head, run, shapes):
     for layer, shape in shapes.items():
         after, before = run.weights[f"{layer}.weight"], run.initial[f"{layer}.weight"]
         for order, sites in (("mpo", shape), ("flat", flat_shape(*after.shape[1:]))):
             for seed, weight, change in zip(run.seeds, after, after - before, strict=True):
                 shuffled = np.random.default_rng(int(seed)).permutation(change.shape[1])
-                entropies = {
-                    "weight": cut_entropies(weight, sites),
-                    "change": cut_entropies(change, sites),
-                    "shuffled": cut_entropies(change[:, shuffled], sites),
-                    "Haar": rotated_cuts(change, sites, draws=3, seed=int(seed)).mean(0),
-                }
+                entropies = increment_entropies(weight, change, sites, 3, int(seed))
+                entropies["shuffled"] = cut_entropies(change[:, shuffled], sites)
                 for of, values in entropies.items():
                     for cut, entropy in enumerate(values, 1):
                         row = {"layer": layer, "order": order, "of": of, "cut": cut, "seed": seed}
@@ -170,8 +185,7 @@ def _denoised(head, run, split, layers, device):
     """Yield the gain in test accuracy by cuts: each layer to the rank chosen for it, and all of them in three ways."""
     full, chosen = run.accuracy(split.test, device), {}
     for number, layer in enumerate(layers):
-        most = min(run.weights[f"{layer}.weight"].shape[1:])
-        ranks = np.unique(np.r_[1:33, np.geomspace(32, most, 25).round().astype(int)])
+        ranks = ranks_up_to(min(run.weights[f"{layer}.weight"].shape[1:]), 25)
         of_valid, of_test = (rank_sweep(run, part, number, ranks, device=device) for part in (split.valid, split.test))
         count, best = outliers(run.weights[f"{layer}.weight"]), of_valid.accuracy.argmax(1)  # the first of equals
         chosen[layer] = of_valid.sizes[best]

@@ -14,11 +14,20 @@ import numpy as np
 import torch
 
 from sshml.classifier import FC2, GENTLE, MLP, TrainingSpec, finetune, fit, load_run, resident
-from sshml.compression import Choice, FrobeniusDecay, LowRank, Plan, compress, n_bytes, stable_rank, survey
+from sshml.compression import FrobeniusDecay, LowRank, compress, n_bytes, stable_rank, survey
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import TESTED, Training, accuracy_of, ranks_of, too_short, train
+from sshml.experiments.image_nets import (
+    TESTED,
+    Training,
+    accuracy_of,
+    plan_of_ranks,
+    ranks_of,
+    ranks_within,
+    too_short,
+    train,
+)
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
@@ -107,7 +116,7 @@ def settled(where, name, share, training, seeds, valid, frobenius):
         pass
     ranks = scaled_ranks(network(name), seen.scaled(), share)
     starts = [_loaded(network(name), seen.state, member) for member in range(seeds)]
-    small = [compress(model, _plan(ranks)) for model in starts]
+    small = [compress(model, plan_of_ranks(model, ranks)) for model in starts]
     rest = dataclasses.replace(spec, epochs=spec.epochs - seen.epoch)
     run = _fit(where, small, data, rest, seeds, functools.partial(FrobeniusDecay, decay=frobenius))
     rows = _rows(name, "settled", share, run.models(), _accuracy(where, run, data.test))
@@ -163,31 +172,17 @@ def scaled_ranks(model, weights, share):
         share: of the bytes of the whole model.
     """
     sites = survey(model)[0]
-    fixed = n_bytes(model) - sum(sites[name].n_bytes for name in weights)
+    full = {name: min(sites[name].out_features, sites[name].in_features) for name in weights}
 
     def ranks(scale):
-        full = {name: min(sites[name].out_features, sites[name].in_features) for name in weights}
         return {name: min(full[name], max(1, int(scale * weight))) for name, weight in weights.items()}
 
-    def stored(found):
-        return sum(
-            min(sites[n].n_bytes, 4 * rank * (sites[n].out_features + sites[n].in_features))
-            for n, rank in found.items()
-        )
-
-    low, high = 0.0, 1e6
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if fixed + stored(ranks(middle)) <= share * n_bytes(model) else (low, middle)
-    return ranks(low)
-
-
-def _plan(ranks):
-    return Plan({name: Choice("svd", {"rank": rank}) for name, rank in ranks.items()})
+    return ranks_within(model, ranks, share, 1e6)
 
 
 def _factored(name, ranks):
-    return compress(network(name), _plan(ranks))
+    model = network(name)
+    return compress(model, plan_of_ranks(model, ranks))
 
 
 def _loaded(model, state, member):

@@ -28,7 +28,6 @@ import numpy as np
 import torch
 
 from sshml.analysis import (
-    cut_entropies,
     direction_norms,
     eliminate_blocks,
     gaussian_cuts,
@@ -37,13 +36,13 @@ from sshml.analysis import (
     rank_grid,
     rank_of_directions,
     rank_sweep,
-    rotated_cuts,
 )
 from sshml.chain import critical_states, eigenstates, fixed_signs
 from sshml.classifier import MLP, TrainingSpec, fit, load_run, resident, save_run
 from sshml.dataset import DatasetSpec, View, from_hoppings, generate, open_dataset
 from sshml.errors import SSHMLError
-from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, Rule, above, at_least, at_most, near
+from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, above, at_least, at_most, near
+from sshml.experiments.increments import increment_entropies, ranks_up_to
 from sshml.experiments.poster.claims import KEEPS, SOURCE, pruned_over_svd, second_rank, svd_less_pruned
 from sshml.experiments.poster.measurements import shape_of
 from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
@@ -150,7 +149,7 @@ def measure(where, setting, dataset, made, trained):
     if setting in ELIMINATED:
         found["blocks"] = [head | row for row in _level_by_level(data, run, device)]
     if setting == "the poster's":
-        found["increments"] = list(_increments(head, run, data.spec.sites))
+        found["increments"] = list(_increments(head, run))
         found["curve"] = [
             head | {"seed": seed, "size": int(size), "accuracy": f"{by_rank.accuracy[seed, size - 1]:.5g}"}
             for seed in range(len(run))
@@ -170,7 +169,7 @@ def _cuts(data, run, device):
     """Return the `Sweep` over ranks, and a row for each network: what it needs as SVD, in the metric, and pruned."""
     correct, shape = run.accuracy(data.test, device), run.weights["1.weight"].shape[1:]
     most, full = min(shape), shape[0] * shape[1]
-    ranks = np.unique(np.r_[1 : min(32, most) + 1, np.geomspace(min(32, most), most, 9).round().astype(int)])
+    ranks = ranks_up_to(most, 9)
     by_rank = rank_sweep(run, data.test, ranks=ranks, device=device)
     aware = rank_sweep(run, data.test, ranks=ranks, device=device, metric=data.train)
     chosen = rank_sweep(run, data.valid, ranks=ranks, device=device).accuracy.argmax(1)  # the first of equals
@@ -205,18 +204,12 @@ def _level_by_level(data, run, device):
     ]
 
 
-def _increments(head, run, sites):
+def _increments(head, run):
     """Yield the entropies of the weight and of what training added, and of the latter's spectrum with Haar vectors."""
     outputs, inputs = run.weights["1.weight"].shape[1:]
     shape = shape_of(outputs, inputs)
     for seed, (after, before) in enumerate(zip(run.weights["1.weight"], run.initial["1.weight"], strict=True)):
-        change = after - before
-        entropies = {
-            "weight": cut_entropies(after, shape),
-            "change": cut_entropies(change, shape),
-            "spectrum of the change": rotated_cuts(change, shape, draws=5, seed=seed).mean(0),
-        }
-        for of, values in entropies.items():
+        for of, values in increment_entropies(after, after - before, shape, 5, seed).items():
             for cut, entropy in enumerate(values, 1):
                 yield head | {"seed": seed, "of": of, "cut": cut, "entropy": f"{entropy:.5g}"}
 
@@ -281,16 +274,13 @@ def jobs(settings):
             yield Job(measure, given, work * settings.test)
 
 
-RIGHT = Rule("mean >= 0.8", lambda x: x.mean() >= 0.8)
-
-
 def _of_change(tables, of, cut):
     return tables.columns("increments", of=of, cut=cut)["entropy"]
 
 
 def _below_haar(tables, cut):
     """Return the entropy of the changes less that of their spectra with Haar vectors, the mean of each dataset."""
-    difference = _of_change(tables, "change", cut) - _of_change(tables, "spectrum of the change", cut)
+    difference = _of_change(tables, "change", cut) - _of_change(tables, "Haar", cut)
     return group_means(difference, tables.columns("increments", of="change", cut=cut)["dataset"])
 
 
@@ -380,7 +370,7 @@ def claims(tables, settings):
     for name in settings.settings:
         each = functools.partial(Claim, groups=of(name, "dataset"))
         right = functools.partial(is_right, tables, name)
-        decided = () if name in OUTSIDE else (FORMULA, ">= 0.8", RIGHT)
+        decided = () if name in OUTSIDE else (FORMULA, ">= 0.8", at_least(0.8))
         yield each("F1", f"share of networks whose rank the formula gives within 0, +1, {name}", right, *decided)
     for name in settings.settings:
         if "view" not in SETTINGS[name]:
