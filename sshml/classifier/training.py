@@ -92,67 +92,33 @@ def fit(
     device = pick_device(device)
     _check_options(training, loss, checkpoint, project, watch)
     members = built(factory, start, seeds, device)  # to be looked at; others are trained
-    if not any(parameter.requires_grad for parameter in members[0].parameters()):
-        raise SSHMLError("the network has no parameters to train; unfreeze some (requires_grad).")
-    dtype = input_type(members[0])
-    if dtype == torch.float64 and training.precision != "float32":
-        raise SSHMLError(
-            "precision bf16 has no meaning for a network in float64; leave it out, or convert by .float()."
-        )
+    dtype = _checked_type(members[0], training)
     source, training = source_of(train, training, device, dtype)
-    if training.flip_signs and source.example.ndim != 3:
-        raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(source.example.shape)}.")
-    if training.augment and source.example.ndim < 3:
-        raise SSHMLError(f"augment needs images (..., height, width); got inputs {tuple(source.example.shape)}.")
+    _check_inputs(training, source.example)
     valid = resident(valid, training.view, device, dtype)
     watch = {name: resident(split, training.view, device, dtype) for name, split in (watch or {}).items()}
-    initial = states_of(members)
+    initial, plain = states_of(members), are_plain(members)
     check_takes(members[0], source, {"validation": valid, **watch})
-    plain, first = are_plain(members), members[0]
     for member in members if not plain else ():
         check_kept(factory, source.example.cpu(), stack([member]))
-    identity = {} if checkpoint is None else _identity(first, training, seeds, source, valid, watch, initial)
+    identity = {} if checkpoint is None else _identity(members[0], training, seeds, source, valid, watch, initial)
     kept = Checkpoint(checkpoint, identity)
-
-    def trained(parts):
-        calls, found = Calls(on_step, on_epoch, progress, kept, len(parts), training.epochs), []
-        for part, own in zip(parts, np.split(seeds, len(parts)), strict=True):
-            draws = None if plain else Chance(own[0], device)
-            state = State(part.to(device), own, training, source.steps, draws, watch)
-            how = {"optimizer": state.steps, "tensors": stacked_state(part), "steps_per_epoch": source.steps}
-            after_step = _projection(project, first, how)
-            if project and not hasattr(after_step, "step"):
-                raise SSHMLError(f"project made a {type(after_step).__name__}; expected an object with step().")
-            verify = None if plain else functools.partial(check_kept, factory, source.example)
-            with flushed():
-                found.append(fit_stack(state, source, valid, calls, watch, loss, after_step, verify))
-            part.cpu()
-        return found
-
-    def fresh():
-        """Return the members anew, what was looked at aside; plain ones are as they were."""
-        again = built(factory, start, seeds[:1] if plain else seeds, device)
-        pairs = [(tensor, initial[name][: len(again)]) for name, tensor in states_of(again).items()]
-        if any(((one != other) & (one == one)).any() for one, other in pairs):
-            raise SSHMLError(
-                "the factory made two networks from one seed; let it draw from torch's global generator only."
-            )
-        return [member.train() for member in members] if plain else again
-
     if not plain:
-        del members[:]
-    together = None if "alone" in kept.state else stack(fresh(), source.example.cpu())
+        del members[1:]
+    work = _Work(factory, start, seeds, device, training, source, valid, watch, loss, project, plain, members, initial)
+    told = functools.partial(Calls, on_step, on_epoch, progress, kept, epochs=training.epochs)
+    together = None if "alone" in kept.state else stack(work.fresh(), source.example.cpu())
     parts = None
     if together is not None:
         try:
-            parts = trained([together])
+            parts = work.trained([together], told(parts=1))
         except NotVectorised as error:
             log.warning("all networks at once failed, starting again one by one: %.200s", error)
             kept.state = {"parts": {}, "alone": np.array(True)}
     elif "alone" not in kept.state:
         log.warning("%d networks of this kind are trained one after another", len(seeds))
     if parts is None:
-        parts = trained([stack([member]) for member in fresh()])
+        parts = work.trained([stack([member]) for member in work.fresh()], told(parts=len(seeds)))
     return Run(
         factory=factory,
         seeds=seeds,
@@ -165,14 +131,81 @@ def fit(
     )
 
 
-def _projection(project, network, how):
-    """Return what follows each step, or None."""
-    if project is None:
-        return None
-    try:
-        return project(network, **how)
-    except TypeError as error:
-        raise SSHMLError(f"project does not take (network, {', '.join(how)}): {one_line(error)}.") from error
+@dataclasses.dataclass
+class _Work:
+    """What `fit` trains on what; `members` are those that were looked at, of others than plain ones the first."""
+
+    factory: object
+    start: object
+    seeds: np.ndarray
+    device: torch.device
+    training: TrainingSpec
+    source: object
+    valid: tuple
+    watch: dict
+    loss: object
+    project: object
+    plain: bool
+    members: list
+    initial: dict
+
+    def trained(self, parts, calls):
+        """Return what `fit_stack` finds for each part, a stack of networks, one after another."""
+        found = []
+        for part, own in zip(parts, np.split(self.seeds, len(parts)), strict=True):
+            draws = None if self.plain else Chance(own[0], self.device)
+            state = State(part.to(self.device), own, self.training, self.source.steps, draws, self.watch)
+            after_step = self._projection(state)
+            verify = None if self.plain else functools.partial(check_kept, self.factory, self.source.example)
+            with flushed():
+                found.append(
+                    fit_stack(state, self.source, self.valid, calls, self.watch, self.loss, after_step, verify)
+                )
+            part.cpu()
+        return found
+
+    def fresh(self):
+        """Return the members anew, what was looked at aside; plain ones are as they were."""
+        again = built(self.factory, self.start, self.seeds[:1] if self.plain else self.seeds, self.device)
+        pairs = [(tensor, self.initial[name][: len(again)]) for name, tensor in states_of(again).items()]
+        if any(((one != other) & (one == one)).any() for one, other in pairs):
+            raise SSHMLError(
+                "the factory made two networks from one seed; let it draw from torch's global generator only."
+            )
+        return [member.train() for member in self.members] if self.plain else again
+
+    def _projection(self, state):
+        """Return what follows each step, or None."""
+        if self.project is None:
+            return None
+        how = {"optimizer": state.steps, "tensors": stacked_state(state.model), "steps_per_epoch": self.source.steps}
+        try:
+            made = self.project(self.members[0], **how)
+        except TypeError as error:
+            raise SSHMLError(f"project does not take (network, {', '.join(how)}): {one_line(error)}.") from error
+        if not hasattr(made, "step"):
+            raise SSHMLError(f"project made a {type(made).__name__}; expected an object with step().")
+        return made
+
+
+def _checked_type(network, training):
+    """Return the type of the inputs of a network that can be trained so."""
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise SSHMLError("the network has no parameters to train; unfreeze some (requires_grad).")
+    dtype = input_type(network)
+    if dtype == torch.float64 and training.precision != "float32":
+        raise SSHMLError(
+            "precision bf16 has no meaning for a network in float64; leave it out, or convert by .float()."
+        )
+    return dtype
+
+
+def _check_inputs(training, example):
+    """Raise where a training has a use for other inputs only."""
+    if training.flip_signs and example.ndim != 3:
+        raise SSHMLError(f"flip_signs needs states (sample, level, site); got inputs {tuple(example.shape)}.")
+    if training.augment and example.ndim < 3:
+        raise SSHMLError(f"augment needs images (..., height, width); got inputs {tuple(example.shape)}.")
 
 
 def _check_options(training, loss, checkpoint, project, watch):

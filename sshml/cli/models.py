@@ -63,7 +63,29 @@ def compress(
     refuse_same(out, model, data, labels, plan, test)
     refuse_existing(out, force)
     goals = {"share": share, "n_bytes": n_bytes, "tolerance": tolerance, "accuracy": accuracy}
+    options = {"methods": methods, "layers": layers, "absorb_bias": absorb_bias, "faster": faster}
     one = {"rank": rank, "max_bond": max_bond, "keep": keep, "shape": dims_of(shape), "blocks": blocks}
+    size = _asked(goals, options, plan, only_plan, method, one)
+    run = dataset = report_on = None
+    if _is_run(model):
+        refuse_given("a run, whose dataset has labels and splits", {"test": test, "labels": labels, "factory": factory})
+        run = load(model)
+        dataset = None if data is None else dataset_for(run, data)
+        dense, known = run.model(), None if dataset is None else _seen(run, dataset.valid)
+    else:
+        dense, known = _module(model, factory), _arrays(data, labels)
+        report_on = known if test is None else _arrays(test, None)
+    planned = _planned(dense, known, plan, goals, options) if size is None else None
+    if only_plan:
+        _write_plan(planned, out, force, json)
+    elif run is not None:
+        _compress_run(run, dataset, (planned, layer_of(layer), method, size), out, force, json)
+    else:
+        _compress_module(dense, known, (planned, layer_of(layer), method, size), report_on, out, force, json)
+
+
+def _asked(goals, options, plan, only_plan, method, one):
+    """Return the size of one layer where that is asked for, None for a budget or a plan; raise if unclear."""
     ways = [any(v is not None for v in goals.values()), plan is not None, any(v is not None for v in one.values())]
     if sum(ways) != 1 and (any(ways) or method == "svd"):
         got = "several" if any(ways) else "none"
@@ -73,55 +95,60 @@ def compress(
     size = _size(method, one) if ways[2] or not any(ways) else None
     if only_plan and size is not None:
         raise SSHMLError("--only-plan goes with a budget (--share) or a plan (--plan); leave it out.")
-    options = {
-        "methods": tuple(word.strip() for word in methods.split(",")),
-        "layers": None if layers is None else layers.split(","),
-        "absorb_bias": absorb_bias,
-        "faster": faster,
-    }
-    if not ways[0] and (methods, layers, absorb_bias, faster) != ("svd,mpo", None, False, False):
+    if not ways[0] and options != {"methods": "svd,mpo", "layers": None, "absorb_bias": False, "faster": False}:
         raise SSHMLError("--methods, --layers, --absorb-bias and --faster go with a budget (--share); leave them out.")
-    is_run = _is_run(model)
-    if is_run:
-        refuse_given("a run, whose dataset has labels and splits", {"test": test, "labels": labels, "factory": factory})
-        run = load(model)
-        dataset = None if data is None else dataset_for(run, data)
-        dense = run.model()
-        known = None if dataset is None else _seen(run, dataset.valid)
+    return size
+
+
+def _planned(dense, known, path, goals, options):
+    """Return the plan of a file, or the one that meets a goal."""
+    from sshml.compression import Plan, plan
+
+    if path is not None:
+        return Plan.from_json(_text_of(path))
+    methods = tuple(word.strip() for word in options["methods"].split(","))
+    layers = None if options["layers"] is None else options["layers"].split(",")
+    with progress_bars() as bar:
+        how = options | {"methods": methods, "layers": layers}
+        return plan(dense, data=known, progress=bar("batches"), **goals, **how)
+
+
+def _compress_run(run, dataset, how, out, force, json):
+    """Compress all networks of a run; print the report of the first one and the accuracies of all."""
+    from sshml.analysis import compress_run
+    from sshml.classifier import save_run
+    from sshml.compression import n_bytes, n_parameters, report
+    from sshml.statistics import spread
+
+    planned, layer, method, size = how
+    if planned is None:
+        small = compress_run(run, layer, method, **size)
     else:
-        run, dense, known = None, _module(model, factory), _arrays(data, labels)
-        report_on = known if test is None else _arrays(test, None)
-    planned = None
-    if size is None:
-        from sshml.compression import Plan
-        from sshml.compression import plan as make_plan
+        small = compress_run(run, planned, split=dataset.valid if dataset and planned.data_aware else None)
+    save_run(small, out, force)
+    before, after = run.model(), small.model()
+    counts = f"{n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)} bytes"
+    data = None if dataset is None else _seen(run, dataset.test)
+    _print_report(report(before, after, data), f"{out}: {counts} per network; the first one:", json)
+    if dataset is not None and not json:
+        print(f"test accuracy {spread(run.accuracy(dataset.test))} -> {spread(small.accuracy(dataset.test))}")
 
-        with progress_bars() as bar:
-            if plan is not None:
-                planned = Plan.from_json(_text_of(plan))
-            else:
-                planned = make_plan(dense, data=known, progress=bar("batches"), **goals, **options)
-        if only_plan:
-            _write_plan(planned, out, force, json)
-            return
-    if is_run:
-        from sshml.analysis import compress_run
-        from sshml.classifier import save_run
 
-        if size is None:
-            small = compress_run(run, planned, split=dataset.valid if dataset and planned.data_aware else None)
-        else:
-            small = compress_run(run, layer_of(layer), method, **size)
-        save_run(small, out, force)
-        _print_run(run, small, out, dataset, json)
+def _compress_module(dense, known, how, report_on, out, force, json):
+    """Compress a network of another make and print its report."""
+    from sshml.compression import compress, export_model, report, save_model
+
+    planned, layer, method, size = how
+    if planned is None:
+        small = compress(dense, layer, method, **size)
     else:
-        from sshml.compression import compress as apply
-        from sshml.compression import report
-
-        small = apply(dense, layer_of(layer), method, **size) if planned is None else _apply(dense, planned, known)
-        found = report(dense, small, report_on)
-        _write_model(small, out, known, force)
-        _print_report(found, f"{out}:", json)
+        small = compress(dense, planned, data=known if planned.data_aware else None)
+    found = report(dense, small, report_on)
+    if out.suffix in PROGRAMS:
+        export_model(small, out, _needed(known), force)
+    else:
+        save_model(small, out, force)
+    _print_report(found, f"{out}:", json)
 
 
 @app.command()
@@ -161,12 +188,6 @@ def export(
         module, example = _module(source, factory), _needed(_arrays(data, None))
     export_model(module, out, example, force)
     print(f"{out}: {out.stat().st_size} bytes")
-
-
-def _apply(dense, planned, known):
-    from sshml.compression import compress
-
-    return compress(dense, planned, data=known if planned.data_aware else None)
 
 
 def _size(method, given):
@@ -250,15 +271,6 @@ def _example_of(run):
     return np.random.default_rng(0).standard_normal((1, *shape))
 
 
-def _write_model(small, out, known, force):
-    from sshml.compression import export_model, save_model
-
-    if out.suffix in PROGRAMS:
-        export_model(small, out, _needed(known), force)
-    else:
-        save_model(small, out, force)
-
-
 def _write_plan(planned, out, force, json):
     from sshml.files import new_file
 
@@ -272,16 +284,3 @@ def _print_report(found, head, json):
         print_json({"rows": found.rows, "totals": found.totals, "notes": found.notes})
     else:
         print(f"{head}\n{found}", end="")
-
-
-def _print_run(run, small, out, dataset, json):
-    """Print the report of the first network and the accuracies of all."""
-    from sshml.compression import n_bytes, n_parameters, report
-    from sshml.statistics import spread
-
-    before, after = run.model(), small.model()
-    counts = f"{n_parameters(before)} -> {n_parameters(after)} parameters, {n_bytes(before)} -> {n_bytes(after)} bytes"
-    data = None if dataset is None else _seen(run, dataset.test)
-    _print_report(report(before, after, data), f"{out}: {counts} per network; the first one:", json)
-    if dataset is not None and not json:
-        print(f"test accuracy {spread(run.accuracy(dataset.test))} -> {spread(small.accuracy(dataset.test))}")
