@@ -201,7 +201,8 @@ LEFT_OUT = {
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product shrinkage Spectrum tensorised",  # steps of others, which check
     "analysis": "CutReport Evaluation Revealed Selection Sweep",  # results
-    "experiments": "Claim Experiment Job Outcome Plan Result Rule Shown Where job_lines names",  # by their owner
+    "experiments": "Claim Experiment Job Outcome Reproduction Result Rule Shown Where job_lines"
+    " names",  # by their owner
 }
 """Names that have no row, by room."""
 

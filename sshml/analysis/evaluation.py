@@ -74,7 +74,7 @@ class Evaluation:
         ]
 
 
-def evaluate(run, split, *, bins=10, device="cpu"):
+def evaluate(run, split, *, bins=10, device="auto"):
     """Return the `Evaluation` of an ensemble on a split, seen in the view of its training.
 
     Args:

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parametrize
 
 from sshml.arguments import as_module, instance, real, sequence, shown
-from sshml.classifier import input_type, resident
+from sshml.classifier import input_type, pick_device, resident
 from sshml.compression import survey
 from sshml.errors import SSHMLError
 
@@ -33,7 +33,7 @@ class Revealed:
     epsilon: float
 
 
-def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="cpu"):
+def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="auto"):
     """Return the ranks that store the least with a mean cross-entropy within (1 + epsilon) of the network's.
 
     Every layer is cut to its first singular values, no data and no training. The layers alone first, by bisection; then
@@ -47,7 +47,7 @@ def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="cpu")
         epsilon: share of the loss, above 0.
         layers: names, all layers that can be cut if None.
         view: what the network sees.
-        device: "cpu" or a torch device.
+        device: "auto", "cpu" or "cuda".
 
     Returns:
         `Revealed`.
@@ -56,7 +56,7 @@ def reveal_ranks(model, split, epsilon, *, layers=None, view=None, device="cpu")
         SSHMLError: nothing to cut, epsilon out of range, a layer that cannot be cut.
     """
     model, epsilon = as_module(model), real(epsilon, "epsilon", above=0)
-    data = resident(split, view, device, input_type(model))
+    data = resident(split, view, pick_device(device), input_type(model))
     search = _Search(RankLoss(model, data, layers), epsilon)
     curves = search.alone()
     ranks = search.descended(search.together(curves))

@@ -97,21 +97,21 @@ class Run:
         """Return all members as plain modules."""
         return [self.model(member, initial) for member in range(len(self))]
 
-    def accuracy(self, split, device="cpu"):
+    def accuracy(self, split, device="auto"):
         """Return the accuracy of every member on a split, shape (member), seen in the view of the training."""
         return self.correct(split, device).mean(axis=1)
 
-    def correct(self, split, device="cpu"):
+    def correct(self, split, device="auto"):
         """Return whether each member is right on each sample, bool (member, sample)."""
         logits, labels = self._logits(split, device)
         check_labels(labels, logits.shape[-1])
         return (logits.argmax(-1) == labels.cpu()).numpy()
 
-    def predict(self, split, device="cpu"):
+    def predict(self, split, device="auto"):
         """Return the class each member sees in each sample, int64 (member, sample)."""
         return self._logits(split, device)[0].argmax(-1).numpy()
 
-    def probabilities(self, split, device="cpu"):
+    def probabilities(self, split, device="auto"):
         """Return the softmax of the logits, float64 (member, sample, class)."""
         return self._logits(split, device)[0].double().softmax(-1).numpy()
 

@@ -128,24 +128,26 @@ def _redrawn(names, out, others):
 
 def _run(names, out, full, changes, root, device, workers, scheduler, part, keep, force):
     """Run what is missing; return the outcomes, None for a part of the jobs."""
-    from sshml.experiments import Plan, Where, job_lines
+    from sshml.experiments import Reproduction, Where, job_lines
 
     _refuse_device(device)
-    plan = Plan(names, out, full, changes, Where(device, None if root is None else str(root)), part, keep, force)
-    workers = min(workers or plan.default_workers(), max(1, len(plan.missing)))
-    if plan.missing:
+    work = Reproduction(
+        names, out, full, changes, Where(device, None if root is None else str(root)), part, keep, force
+    )
+    workers = min(workers or work.default_workers(), max(1, len(work.missing)))
+    if work.missing:
         where = f"on {scheduler}" if scheduler else f"with {workers} worker{'s' * (workers > 1)}"
-        rest = f"{len(plan.missing)} of {len(plan.jobs)} jobs {where}"
-        seconds = plan.estimate(workers)
+        rest = f"{len(work.missing)} of {len(work.jobs)} jobs {where}"
+        seconds = work.estimate(workers)
         time = "no time known yet" if seconds is None else f"about {duration(seconds)}"
-        typer.echo(f"{', '.join(plan.parts)}: {rest}, {time}", err=True)
+        typer.echo(f"{', '.join(work.parts)}: {rest}, {time}", err=True)
     with contextlib.redirect_stdout(sys.stderr), job_bar() as report:  # what jobs print is no result
-        failed = plan.run(workers, scheduler, report)
+        failed = work.run(workers, scheduler, report)
     if part is None:
         with waiting("tables, claims and figures"):
-            return plan.conclude(failed)
+            return work.conclude(failed)
     print(
-        f"part {part[0]} of {part[1]}: {len(plan.jobs) - len(failed)} of {len(plan.jobs)} jobs are done in {plan.store}"
+        f"part {part[0]} of {part[1]}: {len(work.jobs) - len(failed)} of {len(work.jobs)} jobs are done in {work.store}"
     )
     _fail(job_lines(failed))
     return None

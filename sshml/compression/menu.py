@@ -13,11 +13,11 @@ from sshml.compression.batches import Batches, output, own, right, size_of
 from sshml.compression.blocks import as_blocks
 from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.forms import USUAL
-from sshml.compression.front import ParetoFront
 from sshml.compression.layer import HALF
 from sshml.compression.modules import copied, evaluating, n_bytes
 from sshml.compression.moments import second_moments
 from sshml.compression.options import SCORED, Options, parts_of
+from sshml.compression.pareto import ParetoFront
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum

@@ -12,7 +12,7 @@ from sshml.compression.randomized import randomized_svd
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
-METHODS = ("svd", "randomized", "subspace")
+ALGORITHMS = ("svd", "randomized", "subspace")
 SMALL = 64
 """Rows of a matrix up to which a power iteration is one compiled call."""
 MOMENTS = ("keep", "project", "reset")
@@ -71,7 +71,7 @@ class LowRank:
         seed=0,
         tensors=None,
     ):
-        for name, value, choices in (("method", method, METHODS), ("moments", moments, MOMENTS)):
+        for name, value, choices in (("method", method, ALGORITHMS), ("moments", moments, MOMENTS)):
             choice(value, name, tuple(choices))
         model = as_module(model)
         if (rank is None) == (tolerance is None):

@@ -5,7 +5,7 @@ from sshml.experiments.claims import NEGATIVE, NOT_ZERO, POSITIVE, Claim, Rule, 
 from sshml.experiments.experiment import Experiment, Job, Result, Where
 from sshml.experiments.joint import joint_claims, write_joint
 from sshml.experiments.results import Shown, results_of
-from sshml.experiments.runner import Outcome, Plan, job_lines, redraw, run
+from sshml.experiments.runner import Outcome, Reproduction, job_lines, redraw, run
 
 __all__ = [
     "NEGATIVE",
@@ -15,7 +15,7 @@ __all__ = [
     "Experiment",
     "Job",
     "Outcome",
-    "Plan",
+    "Reproduction",
     "Result",
     "Rule",
     "Shown",

@@ -33,7 +33,7 @@ class Outcome:
     failures: list
 
 
-class Plan:
+class Reproduction:
     """The jobs of some experiments: what is done, what is missing, and how long that may take.
 
     Args:
@@ -214,9 +214,9 @@ def run(name, out="results", settings=None, full=False, where=None, workers=1, s
         SSHMLError: an unknown experiment or setting, results of other settings, no scheduler.
     """
     workers = integer(workers, "workers", 1)
-    plan = Plan([name], out, full, {} if settings is None else settings, where, keep=keep, force=force)
-    failed = plan.run(min(workers, max(1, len(plan.missing))), scheduler)
-    return plan.conclude(failed)[0]
+    work = Reproduction([name], out, full, {} if settings is None else settings, where, keep=keep, force=force)
+    failed = work.run(min(workers, max(1, len(work.missing))), scheduler)
+    return work.conclude(failed)[0]
 
 
 def redraw(name, out="results"):

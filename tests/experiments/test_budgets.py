@@ -41,7 +41,7 @@ def test_rules_use_their_budget(rule):
     for share in (0.4, 0.6):
         small = compress(model, budgets.by_rule(model, rule, share))
         assert share * n_bytes(model) - step <= n_bytes(small) <= share * n_bytes(model)
-    with pytest.raises(SSHMLError, match="store more than 1.0%"):
+    with pytest.raises(SSHMLError, match=r"store more than 1\.0%"):
         budgets.by_rule(model, rule, 0.01)
 
 

@@ -80,5 +80,5 @@ def test_the_largest_ranks_within_a_share_of_the_bytes(dtype):
     small, more = (n_bytes(compress(model, plan_of_ranks(model, found | {"0": found["0"] + k}))) for k in (0, 1))
     assert small <= 0.5 * n_bytes(model) < more
     assert set(plan_of_ranks(model, {"0": 30, "1": 2}).choices) == {"1"}
-    with pytest.raises(SSHMLError, match="store more than 10.0% of the bytes"):
+    with pytest.raises(SSHMLError, match=r"store more than 10\.0% of the bytes"):
         ranks_within(model, ranks, 0.1)

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.experiments import Plan, redraw, run
+from sshml.experiments import Reproduction, redraw, run
 from sshml.experiments.runner import RATES, STARTING, job_lines
 from sshml.tables import read_csv
 
@@ -211,13 +211,13 @@ def test_older_results_are_kept_on_request_and_named(file, tmp_path):
 def test_parts_make_all_of_it_together(file, tmp_path):
     out, made = tmp_path / "out", []
     for number in (1, 2, 3):
-        plan = Plan([file], out, part=(number, 3))
+        plan = Reproduction([file], out, part=(number, 3))
         assert plan.run() == {}
         made.append(len(plan.missing))
         assert not (out / "own").exists()
     assert all(made)
     assert len(calls(out)) == 12
-    assert Plan([file], out).missing == []
+    assert Reproduction([file], out).missing == []
     assert run(file, out).failures == []
     assert len(calls(out)) == 12
 
@@ -225,7 +225,7 @@ def test_parts_make_all_of_it_together(file, tmp_path):
 @pytest.mark.parametrize("part", [(0, 3), (4, 3), (1,), (1, 2, 3), "1/3"])
 def test_parts_that_are_none(file, tmp_path, part):
     with pytest.raises(SSHMLError, match="part"):
-        Plan([file], tmp_path / "out", part=part)
+        Reproduction([file], tmp_path / "out", part=part)
 
 
 def test_what_a_finished_job_needed_is_not_made_again(file, tmp_path):
@@ -233,21 +233,23 @@ def test_what_a_finished_job_needed_is_not_made_again(file, tmp_path):
     run(file, out)
     for folder in (out / "jobs").glob("number-*"):
         shutil.rmtree(folder)
-    assert {job.function.__name__ for job in Plan([file], out).missing} == {"number"}  # yielded for its own table
-    plan = Plan([file], out, part=(2, 2))  # every total, all of them done
+    assert {job.function.__name__ for job in Reproduction([file], out).missing} == {
+        "number"
+    }  # yielded for its own table
+    plan = Reproduction([file], out, part=(2, 2))  # every total, all of them done
     assert plan.missing == []
     assert len(plan.jobs) == 6
 
 
 def test_an_estimate_before_and_a_bar_meanwhile(file, tmp_path):
     out, seen = tmp_path / "out", []
-    plan = Plan([file], out, changes={"seconds": 0.05})
+    plan = Reproduction([file], out, changes={"seconds": 0.05})
     assert plan.estimate(1) is None  # nothing is recorded yet
     plan.run(report=lambda *now: seen.append(now))
     assert seen[0][:2] == (0, 12)
     assert seen[-1][:2] == (12, 12)
     assert all(before[2] <= after[2] + 1e-9 for before, after in itertools.pairwise(seen))
-    later = Plan([file], out, changes={"seconds": 0.06})
+    later = Reproduction([file], out, changes={"seconds": 0.06})
     assert 0.3 < later.estimate(1) - STARTING < 6
     one, two = later.estimate(10**6) - STARTING, max(later.seconds.values())
     assert two < one <= 2 * two + 1e-9  # a number, then its total
@@ -326,7 +328,7 @@ def test_killed_at_random_moments_the_tables_are_those_of_an_undisturbed_run(fil
 def test_a_result_that_another_run_replaced_is_a_failure(file, tmp_path):
     """Two runs of different code on one store: rows that are gone are said, not dropped."""
     out = tmp_path / "out"
-    plan = Plan([file], out)
+    plan = Reproduction([file], out)
     assert plan.run() == {}
     (tmp_path / "new").mkdir()
     later = tmp_path / "new" / "own.py"
@@ -340,10 +342,10 @@ def test_two_files_of_one_name_do_not_hide_each_other(file, tmp_path):
     (tmp_path / "else").mkdir()
     shutil.copy(file, tmp_path / "else" / "own.py")
     with pytest.raises(SSHMLError, match="two experiments have the name own"):
-        Plan([file, tmp_path / "else" / "own.py"], tmp_path / "out")
+        Reproduction([file, tmp_path / "else" / "own.py"], tmp_path / "out")
     shutil.copy(file, tmp_path / "jobs.py")
     with pytest.raises(SSHMLError, match="give it another name"):
-        Plan([tmp_path / "jobs.py"], tmp_path / "out")
+        Reproduction([tmp_path / "jobs.py"], tmp_path / "out")
 
 
 def test_equal_jobs_are_one(file, tmp_path):
@@ -367,7 +369,7 @@ def test_jobs_that_cannot_be_told(file, tmp_path, old, new, words):
     assert old in SOURCE
     file.write_text(SOURCE.replace(old, new))
     with pytest.raises(SSHMLError, match=words):
-        Plan([file], tmp_path / "out")
+        Reproduction([file], tmp_path / "out")
 
 
 def test_unfinished_tables_are_not_drawn(file, tmp_path):
@@ -405,7 +407,7 @@ def test_a_dask_worker_that_dies_loses_nothing(file, tmp_path):
     run(file, tmp_path / "calm", settings)
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, local_directory=str(tmp_path / "dask")) as cluster:
-        plan, killed = Plan([file], tmp_path / "out", changes=settings), []
+        plan, killed = Reproduction([file], tmp_path / "out", changes=settings), []
 
         def kill_one(done, *_):
             if done and not killed:

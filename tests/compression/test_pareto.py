@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sshml.compression.front import ParetoFront
+from sshml.compression.pareto import ParetoFront
 
 
 @pytest.fixture
