@@ -36,7 +36,7 @@ def cut_report(weights, shape=None, initial=(), shuffles=5):
         weights: layers or tensors (out, in), one per network.
         shape: `MPOShape` or (out_dims, in_dims); the automatic one if None.
         initial: the weights before training, where known.
-        shuffles: shuffled copies of each weight, at least 2.
+        shuffles: shuffled copies of each weight, 2 to 10^6.
 
     Raises:
         SSHMLError: a shape that does not fit, too few shuffles, NaN weights.

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 
 import numpy as np
 import torch
@@ -130,10 +131,10 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     full = min(problem.shape)
     ranks = _sizes(ranks, full, "ranks")
     hits = np.zeros((problem.members, len(ranks)))
-    seen = problem.parts() if metric is None else Problem(models, metric, layer, view, device, None).parts()
-    for part, data in zip(problem.parts(), seen, strict=True):
+    other = itertools.repeat(None) if metric is None else Problem(models, metric, layer, view, device, None).parts()
+    for part, seen in zip(problem.parts(), other, strict=False):
         rows = max(1, BLOCK // (len(part.weight) * problem.shape[0]))
-        left, right = _factors(part.weight, None if metric is None else _moment(data, rows))
+        left, right = _factors(part.weight, None if seen is None else _moment(seen, rows))
         columns = left.mT[:, :, None].contiguous()  # m r . out
         for x, labels in part.blocks(rows):
             scores = (x @ right.mT).unsqueeze(-1)  # m b [in], m [in] r

@@ -14,7 +14,7 @@ def critical_states(sites):
     H' = (H_w - H_v)/2. The norm of a derivative is the root of the level's fidelity susceptibility.
 
     Args:
-        sites: N, 2 or more; an odd number for a chain that ends in half a cell.
+        sites: N, 2 to 2^14; an odd number for a chain that ends in half a cell.
 
     Returns:
         float64 arrays (level, site) of the states, first component positive, and of the derivatives, orthogonal to

@@ -23,7 +23,7 @@ def exact_network(cells, level=None):
     to 48; not for v = 0 or w = 0, where levels are degenerate, nor within rounding of w = v.
 
     Args:
-        cells: M, 2 or more.
+        cells: M, 2 to 2^10.
         level: 0 to 2 M - 1, or None.
 
     Returns:
@@ -66,7 +66,7 @@ def exact_log_network(cells):
     e.g. "states/levels=8".
 
     Args:
-        cells: M, 2 or more.
+        cells: M, 2 to 2^10.
 
     Raises:
         SSHMLError: fewer than 2 cells.

@@ -53,7 +53,7 @@ class WindingNetwork(nn.Module):
     plain ones; this is a construction of our own, theirs was not at hand.
 
     Args:
-        cells: M, 2 or more; inputs are states (sample, level, site) of 2 M levels and sites.
+        cells: M, 2 to 2^10; inputs are states (sample, level, site) of 2 M levels and sites.
         exact: start at the winding number with a threshold at 1/2; otherwise from s_n normal, and T_am normal of
             standard deviation 1/M.
 

@@ -62,10 +62,10 @@ def diagram(split, bins=BINS):
 
     Args:
         split: a `Split` of a dataset file.
-        bins: bins of a range.
+        bins: bins of a range, 1 to 1000.
 
     Raises:
-        SSHMLError: a number of bins below 1.
+        SSHMLError: a number of bins out of range.
     """
     bins = integer(bins, "bins", 1, 1000)
     having(split, "split", ("read", "spec"), "a split of a dataset file, as open_dataset(path).test")

@@ -42,7 +42,7 @@ def preview(split, count=24, states=3):
     Args:
         split: of a dataset file.
         count: chains whose levels are shown.
-        states: chains whose states are shown.
+        states: chains whose states are shown, 1 to 12.
 
     Raises:
         SSHMLError: no split of a dataset file, or a number below 1.

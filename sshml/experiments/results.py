@@ -17,7 +17,7 @@ from sshml.tables import Tables, write_csv
 SETTINGS = "settings.json"
 
 
-def refuse_other(folder, name, settings, force):
+def refuse_other(folder, settings, force):
     """Raise where a folder holds something else than results of these settings and `force` is False."""
     folder = Path(folder)
     if force or not folder.exists():

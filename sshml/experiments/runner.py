@@ -71,7 +71,7 @@ class Reproduction:
             known |= fields
             own = {field: value for field, value in changes.items() if field in fields or len(loaded) == 1}
             settings = settings_of(experiment, full, own)
-            results.refuse_other(self.out / name, name, settings, force)
+            results.refuse_other(self.out / name, settings, force)
             self.parts[name] = experiment, settings, _jobs_of(name, experiment, settings)
         if unknown := set(changes) - known:
             raise SSHMLError(f"no experiment here has the settings {', '.join(sorted(unknown))}.")

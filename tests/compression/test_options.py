@@ -5,17 +5,7 @@ from sshml.compression.options import Options, importance, parts_of
 from sshml.compression.sites import Site
 from sshml.compression.spectrum import Spectrum
 from sshml.errors import SSHMLError
-
-
-def matrices(rows, columns, groups=1):
-    torch.manual_seed(0)
-    return torch.randn(groups, rows, columns, dtype=torch.float64)
-
-
-def moment(columns, rank=None, groups=1):
-    torch.manual_seed(1)
-    x = torch.randn(groups, columns, rank or 3 * columns, dtype=torch.float64)
-    return x @ x.mT
+from tests.compression.matrices import matrices, moment
 
 
 def site(rows, columns, groups=1, kind="Linear"):

@@ -24,21 +24,21 @@ def test_figures_are_the_same_bytes_on_every_day(tmp_path):
 
 
 def test_whose_a_folder_is(tmp_path):
-    refuse_other(tmp_path / "new", "x", Settings(), force=False)
+    refuse_other(tmp_path / "new", Settings(), force=False)
     (tmp_path / "empty").mkdir()
-    refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+    refuse_other(tmp_path / "empty", Settings(), force=False)
     (tmp_path / "file").write_text("")
     with pytest.raises(SSHMLError, match="is a file"):
-        refuse_other(tmp_path / "file", "x", Settings(), force=False)
+        refuse_other(tmp_path / "file", Settings(), force=False)
     settings = tmp_path / "empty" / "settings.json"
     settings.write_text(json.dumps({"experiment": "x", "settings": {"size": 3, "words": ["a", "b"]}, "files": []}))
-    refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+    refuse_other(tmp_path / "empty", Settings(), force=False)
     with pytest.raises(SSHMLError, match="other settings"):
-        refuse_other(tmp_path / "empty", "x", Settings(size=4), force=False)
-    refuse_other(tmp_path / "empty", "x", Settings(size=4), force=True)
+        refuse_other(tmp_path / "empty", Settings(size=4), force=False)
+    refuse_other(tmp_path / "empty", Settings(size=4), force=True)
     settings.write_text("{")
     with pytest.raises(SSHMLError, match="is damaged"):
-        refuse_other(tmp_path / "empty", "x", Settings(), force=False)
+        refuse_other(tmp_path / "empty", Settings(), force=False)
 
 
 def test_claims_after_a_wrong_statement_are_lost_but_said(tmp_path):
