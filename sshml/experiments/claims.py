@@ -108,7 +108,7 @@ class Claim:
             "source": self.source,
             "published": self.published,
             "mean": f"{mean:.6g}" if found else "",
-            "std": f"{std:.3g}" if found > 1 else "",
+            "std": f"{std:.6g}" if found > 1 else "",
             "error": "" if np.isnan(error) else f"{error:.2g}",
             "seeds": found,
             "of": len(values),

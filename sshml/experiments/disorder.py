@@ -31,8 +31,8 @@ from sshml.classifier import MLP, CumulativeLogs, Stream, TrainingSpec, WindingN
 from sshml.dataset import DatasetSpec, generate, one_number_baselines, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, at_least
-from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_band
-from sshml.statistics import group_means, mean_std
+from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_points
+from sshml.statistics import group_means
 
 WRITTEN = "written before the run"
 MIXED = "0:3"
@@ -224,9 +224,9 @@ def claims(tables, settings):
 def _draw(tables, settings):
     """Draw the results.
 
-    Share of wrong labels: (a) of exact rules, thresholds and networks, against the disorder of the test chains; (b) of
-    networks at W = 1 against the number of training chains; (c) of networks trained at one strength, against that of
-    the test chains.
+    Share of wrong labels: (a) of an exact rule, thresholds and networks, against the disorder of the test chains; (b)
+    of networks at W = 1 against the number of training chains; (c) of networks trained at one strength, against that of
+    the test chains. Points: mean and one standard deviation over datasets and networks; what is below the axis is 0.
     """
     figure, axes = new_figure(1, 3 if settings.others else 2, width=2.4 if settings.others else 3.4, height=3.6)
     floor, lines = (
@@ -234,21 +234,21 @@ def _draw(tables, settings):
         list(zip(NETWORKS, COLORS, strict=False)),
     )
 
-    def curve(ax, x, values, name, color, **style):
-        means, stds = np.array([mean_std(value)[:2] for value in values]).T
-        plot_band(ax, x, np.maximum(1 - means, floor), stds, name, color, markersize=3, **style)
+    def curve(ax, x, values, name, color, form):
+        wrong = [np.full(len(x), floor) if not x.any() else x for x in (1 - np.asarray(value) for value in values)]
+        plot_points(ax, x, wrong, fmt=form, color=color, label=name, markersize=3)
 
     many, strengths = settings.chains[-1], settings.strengths
-    for name, style in ((ONE, "k."), ("edge dipole", "k^"), ("real-space winding", "kv")):
+    for name, form in ((ONE, ".:"), ("edge dipole", "^:"), ("real-space winding", "v:")):
         values = [_of_rule(tables, settings, name, w) for w in strengths]
-        curve(axes[0, 0], strengths, values, f"rule: {name}", "k", marker=style[1:], linestyle=":")
+        curve(axes[0, 0], strengths, values, f"rule: {name}", "k", form)
     for name, color in lines:
         values = [_of_network(tables, settings, name, w, many) for w in strengths]
-        curve(axes[0, 0], strengths, values, name, color, marker="o")
+        curve(axes[0, 0], strengths, values, name, color, "o-")
         values = [_of_network(tables, settings, name, 1, chains) for chains in settings.chains]
-        curve(axes[0, 1], settings.chains, values, None, color, marker="o")
+        curve(axes[0, 1], settings.chains, values, None, color, "o-")
     name_panel(axes[0, 0], f"{many} training chains")
-    axes[0, 0].set_ylabel(f"share of wrong labels (lowest: none of {settings.test})")
+    axes[0, 0].set_ylabel(f"share of wrong labels (lowest: none of {settings.test * settings.datasets})")
     axes[0, 1].set(xlabel="training chains", xscale="log")
     name_panel(axes[0, 1], "tested at W = 1")
     if settings.others:
@@ -256,7 +256,7 @@ def _draw(tables, settings):
         for trained, line in (("0", ":"), ("1", "-")):
             for name, color in lines:
                 values = [_of_network(tables, settings, name, w, middle, trained) for w in strengths]
-                curve(axes[0, 2], strengths, values, None, color, marker="o", linestyle=line)
+                curve(axes[0, 2], strengths, values, None, color, f"o{line}")
         name_panel(axes[0, 2], "of W = 1 (dotted: 0)")
     for ax in axes[0]:
         ax.set_yscale("log")

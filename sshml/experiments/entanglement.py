@@ -316,7 +316,7 @@ def _square_figure(tables, settings):
     """Draw the entropies of a square layer.
 
     Entropy of the 1024 x 1024 layer at its cuts, (a) dense, (b) trained as an MPO, beside Gaussian matrices (two
-    standard deviations) and ceilings.
+    standard deviations; in (b) those of cuts 2 and 3 are above what the bond allows) and ceilings.
     """
     figure, axes = new_figure(1, 2, width=5, height=3.4)
     mean, std = gaussian_cuts(SQUARE)

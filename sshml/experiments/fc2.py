@@ -242,7 +242,7 @@ def _curve_figure(tables, settings):
     """Draw accuracy against size.
 
     Test accuracy of FC2 trained in several forms, against the share of the parameters; dashed: dense, crosses:
-    published.
+    published. Products of two small matrices lie below the panels.
     """
     names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)

@@ -1,5 +1,7 @@
 """One table of the claims of all experiments of a folder."""
 
+import collections
+
 from sshml.arguments import as_path
 from sshml.errors import SSHMLError
 from sshml.experiments.claims import SHOWN, VERDICTS, markdown_line, shown
@@ -54,12 +56,15 @@ def _text(rows):
     decided = [row for row in rows if row["criterion"]]
     counts = {verdict: sum(row["verdict"] == verdict for row in decided) for verdict in VERDICTS}
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    further = collections.Counter(row["verdict"] for row in rows if not row["criterion"])
+    without = f", {n} not measurable (no network gave a value)" if (n := further["not measurable"]) else ""
     lines = [
         FIRST, "", "# Claims", "",
         f"{len(decided)} comparisons with what a source, or a prediction written before its run, said, each by the"
         f" criterion of its row: {said}."
-        f" {len(rows) - len(decided)} more numbers are measured only. A criterion of two standard"
-        " errors is met by chance in 2 of 100 comparisons without an effect with many seeds, in 7 with four.",
+        f" {further['measured']} more numbers are measured only{without}. A criterion of more than two standard"
+        " errors to one side is met by chance in 2 of 100 comparisons without an effect with many seeds, in 7 with"
+        " four, in 9 with three; to either side twice as often.",
     ]  # fmt: skip
     for name in dict.fromkeys(row["experiment"] for row in rows):
         lines += ["", f"## {name}", "", markdown_line(SHOWN), markdown_line(["---"] * len(SHOWN))]

@@ -153,7 +153,7 @@ def claims(tables, settings):
         def is_near(x, exact=exact):
             return len(x) == settings.seeds and abs(x.mean() - exact) <= NEAR + 2 * standard_error(x)
 
-        words = f"half of {settings.chains} chains of {settings.edge_cells} cells within {NEAR} and 2 standard errors"
+        words = f"half of {settings.chains} chains of {settings.edge_cells} cells within {NEAR} plus 2 standard errors"
         yield Claim(
             name, statement, lambda name=name: tables.columns("edges", edge=name)["value"],
             "Mondragon-Shem et al. 2014; exact", f"{exact:.4g}", Rule(words, is_near),

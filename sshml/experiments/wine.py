@@ -169,7 +169,8 @@ def _draw(tables, settings):
     """Draw the results.
 
     Test accuracy of the first layer cut to every rank against (a) the rank and (b) the numbers stored; bands are
-    standard errors over seeds and splits.
+    standard errors over splits, each with a seed of its own. Crosses: what the source says of its split, .963 with the
+    bias absorbed and .889 shrunk.
     """
     figure, axes = new_figure(1, 2, width=3.6, height=3.1)
     for ax, x, label in ((axes[0, 0], "rank", "rank"), (axes[0, 1], "numbers", "numbers stored")):

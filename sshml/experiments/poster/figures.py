@@ -54,7 +54,9 @@ def _fig1(tables, settings):
     set_number_axis(axes[0, 0], settings.hidden[0], "singular values kept in layer 1")
     axes[0, 1].set_xscale("log")
     axes[0, 1].axvline(dense, color="0.7", linewidth=0.8)
-    axes[0, 1].annotate("dense", (dense, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7, ha="right")
+    axes[0, 1].annotate(
+        "dense", (dense, 0.97), xycoords=("data", "axes fraction"), rotation=90, fontsize=7, ha="right", va="top"
+    )
     axes[0, 1].set_xlabel("layer 1 as stored, indices included (KiB)")
     for ax in axes[0]:
         set_error_axis(ax, settings.test)
@@ -177,9 +179,9 @@ def _fig5(tables, settings):
 def _fig6(tables, settings):
     """Draw the entropies of layer 1.
 
-    (a) Entropy of the trained layer 1 at the cuts of its MPO and between outputs and inputs, beside Gaussian matrices
-    (two standard deviations) and ceilings. (b) The same at the middle cut over training; line: Gaussian. (c), (d)
-    Entropy, and test accuracy, against disorder.
+    (a) Entropy of layer 1, of the epoch that validation chose, at the cuts of its MPO and between outputs and inputs,
+    beside Gaussian matrices (two standard deviations) and ceilings. (b) The same at the middle cut over training, to
+    its last epoch; line: Gaussian. (c), (d) Entropy, and test accuracy, against disorder.
     """
     figure, axes = new_figure(2, 2, width=3.5, height=2.7)
     outputs, inputs = settings.hidden[0], (2 * settings.cells) ** 2
