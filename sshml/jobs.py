@@ -60,7 +60,7 @@ def run(tasks, pool, report=None):
     """Yield (task, value, error) as tasks end; error is a `TaskError` or None.
 
     Tasks start in their order as soon as what they need is done; one whose need failed fails too. A task that returns
-    LATER is put off.
+    LATER is put off. Tasks that need each other raise SSHMLError.
 
     Args:
         tasks: `Task`s; what they need is among them.
@@ -71,7 +71,7 @@ def run(tasks, pool, report=None):
     if missing := {need for _, task in left.values() for need in task.needs} - set(left):
         raise SSHMLError(f"tasks need {', '.join(sorted(missing))}, which are not among them.")
     while left or started:
-        now = time.monotonic()
+        now, waiting = time.monotonic(), len(left)
         for key, (after, task) in list(left.items()):
             if len(started) >= pool.slots:
                 break
@@ -84,6 +84,8 @@ def run(tasks, pool, report=None):
                 started[pool.submit(task, own)] = task
                 del left[key]
         if not started:
+            if len(left) == waiting and all(after <= now for after, _ in left.values()):
+                raise SSHMLError(f"tasks need each other: {', '.join(left)}.")
             time.sleep(PAUSE / 5 if left else 0)
             continue
         for future in concurrent.futures.wait(started, PAUSE, concurrent.futures.FIRST_COMPLETED).done:

@@ -12,6 +12,7 @@ from sshml.files import new_file
 
 def write_csv(path, rows, force=False):
     """Write dictionaries as a CSV file with one header line; a key that a row lacks is left empty."""
+    rows = list(rows)
     with new_file(path, force) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
         writer.writeheader()

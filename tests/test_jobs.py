@@ -202,3 +202,9 @@ def test_a_file_is_run_once_for_many_threads(tmp_path):
     for thread in threads:
         thread.join()
     assert found == [7] * 4
+
+
+def test_tasks_that_need_each_other_are_refused(file):
+    tasks = [Task(f"{file}:add", {"a": 1, "b": 1}, key, (need,)) for key, need in ("ab", "ba")]
+    with pool(1) as here, pytest.raises(SSHMLError, match="need each other: a, b"):
+        list(run(tasks, here))

@@ -63,3 +63,8 @@ def test_a_pivot_is_the_table_as_an_array(rng):
     np.testing.assert_array_equal(found[2], values)
     with pytest.raises(SSHMLError, match="once for every"):
         pivot({"r": np.array([1, 1, 2, 2]), "c": np.array([1, 1, 1, 2]), "v": np.zeros(4)}, "r", "c", "v")
+
+
+def test_rows_may_be_made_one_by_one(tmp_path):
+    write_csv(tmp_path / "a.csv", ({"a": i} for i in range(3)))
+    assert [row["a"] for row in read_csv(tmp_path / "a.csv")] == ["0", "1", "2"]

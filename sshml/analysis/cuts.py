@@ -16,9 +16,10 @@ from sshml.errors import SSHMLError
 class CutReport:
     """Entropies in nats at every cut between neighbouring sites.
 
-    `entropies` {"trained", "at initialisation" where known, "shuffled": (member, cut)}; `mean`, `std` (cut) of a
-    Gaussian weight; `ceiling` (cut), the largest possible entropy; `outliers` (member, cut): Schmidt values above the
-    Marchenko-Pastur edge of the unfolded weight (with a padded shape its zeros count, and the edge is a guide only).
+    `entropies` {"trained", "at initialisation" where known: (member, cut); "shuffled": (member x copy, cut)}; `mean`,
+    `std` (cut) of a Gaussian weight; `ceiling` (cut), the largest possible entropy; `outliers` (member, cut): Schmidt
+    values above the Marchenko-Pastur edge of the unfolded weight (with a padded shape its zeros count, and the edge is
+    a guide only).
     """
 
     shape: object

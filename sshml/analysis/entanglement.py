@@ -204,9 +204,12 @@ def vector_entropies(weight, shape, count=None):
     Returns:
         (values (vector), entropies of the left vectors (vector, cut), of the right vectors (vector, cut)).
     """
-    weight, shape, _ = _tensorisable(weight, shape, None, shaped=True)
+    weight, shape, order = _tensorisable(weight, shape, None, shaped=True)
     if shape.pad:
         raise SSHMLError("singular vectors have no cuts with a padded shape; choose dims that multiply to the layer.")
+    pairs = zip(shape.out_dims, shape.in_dims, strict=True)
+    legs = tensorised(weight, shape, order).reshape([dim for pair in pairs for dim in pair])
+    weight = legs.permute(*range(0, legs.ndim, 2), *range(1, legs.ndim, 2)).reshape(weight.shape)  # in the order
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
     count = len(s) if count is None else integer(count, "count", 1)
 

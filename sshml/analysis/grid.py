@@ -6,7 +6,7 @@ from numba import njit
 from torch import nn
 
 from sshml.arguments import integers
-from sshml.classifier import check_labels, members_of, resident
+from sshml.classifier import check_labels, has_hooks, members_of, resident
 from sshml.compression import check_weight
 from sshml.errors import SSHMLError
 from sshml.lanes import JIT, run
@@ -66,10 +66,11 @@ def _three_layers(model):
         or len(kinds) != 5
         or kinds[1] is not kinds[3]
         or kinds[1] not in ACTIVATIONS
+        or has_hooks(model)
     ):
         raise SSHMLError(
-            f"rank_grid needs a perceptron of three linear layers with ReLU, Tanh or Sigmoid between them; got"
-            f" {type(model).__name__} of {', '.join(kind.__name__ for kind in kinds) or 'no layers'}."
+            f"rank_grid needs a perceptron of three linear layers with ReLU, Tanh or Sigmoid between them, no hooks;"
+            f" got {type(model).__name__} of {', '.join(kind.__name__ for kind in kinds) or 'no layers'}."
         )
     return *layers[0::2], ACTIVATIONS.index(kinds[1])
 

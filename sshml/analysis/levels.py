@@ -85,5 +85,7 @@ def rank_of_directions(of_f, of_g):
     of_f, of_g = as_array(of_f, "of_f", dtype=float), as_array(of_g, "of_g", dtype=float)
     if of_f.shape != of_g.shape or not of_f.ndim:
         raise SSHMLError(f"of_f {of_f.shape} and of_g {of_g.shape} do not go together.")
+    if np.isnan(of_f).any() or np.isnan(of_g).any():
+        raise SSHMLError("of_f or of_g holds NaN; expected norms.")
     found = (of_f > of_g.max(axis=-1, keepdims=True)).sum(axis=-1) + 1
     return int(found) if found.ndim == 0 else found

@@ -89,6 +89,7 @@ def select(run, dataset, layer=0, vectors=4, limit=4000):
     inputs = dataset.test.inputs(view).reshape(len(dataset.test), -1)
     margin = dataset.test.read("log_margin")
     score = rows[:, 0] @ inputs.T  # m [in], b [in]
+    margin = np.clip(margin, -20, 20)  # of a chain with a hopping of 0 it is infinite
     sign = np.sign(score @ np.clip(margin - margin.mean(), -5, 5))
     sign[sign == 0] = 1
     rows[:, 0] *= sign[:, None]

@@ -97,6 +97,8 @@ def smallest_size(sizes, accuracy, threshold):
         raise SSHMLError(
             f"sizes {sizes.shape}, accuracy {accuracy.shape} and threshold {threshold.shape} do not go together."
         )
+    if (np.diff(sizes) <= 0).any():
+        raise SSHMLError("sizes do not ascend; sort them, and the accuracy with them.")
     if np.isnan(threshold).any():
         raise SSHMLError("threshold is NaN; expected an accuracy.")
     below = ~(accuracy >= np.broadcast_to(threshold, len(accuracy))[:, None])  # NaN is below

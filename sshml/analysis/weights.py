@@ -1,5 +1,6 @@
 """The weights of a layer, from a run file or from the state_dict of a network of one's own."""
 
+import numbers
 import warnings
 
 from sshml.arguments import as_path, shown
@@ -52,7 +53,7 @@ def _of_state(path, layer):
         if isinstance(name, str) and f".{name}".endswith(".weight") and tensor.ndim == 2 and tensor.is_floating_point()
     }
     names = list(weights)
-    if isinstance(layer, int) and -len(names) <= layer < len(names):
+    if isinstance(layer, numbers.Integral) and not isinstance(layer, bool) and -len(names) <= layer < len(names):
         layer = names[layer]
     if layer not in names:
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"

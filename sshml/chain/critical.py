@@ -21,7 +21,7 @@ def critical_states(sites):
         their states.
 
     Raises:
-        SSHMLError: fewer than 2 sites.
+        SSHMLError: a number of sites out of range.
 
     >>> states, turned = critical_states(16)
     >>> int(np.linalg.norm(turned, axis=1).argmax())  # levels 6 and 9, the first beside the gap

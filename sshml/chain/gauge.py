@@ -62,13 +62,15 @@ def random_gauge(states, seed, first=0):
         New array, same shape and dtype.
 
     Raises:
-        SSHMLError: the seed is out of range.
+        SSHMLError: the seed is out of range, or the states have a type without signs.
 
     >>> states = np.ones((3, 2, 2))
     >>> bool((random_gauge(states, 0)[2:] == random_gauge(states[2:], 0, first=2)).all())
     True
     """
     states = _levels(states, "sample, level, site")
+    if states.dtype.kind == "u":
+        raise SSHMLError(f"states are {states.dtype}, which has no signs; give real numbers.")
     return states * _random_signs(states, seed, first).astype(states.dtype)[..., None]
 
 

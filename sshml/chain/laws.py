@@ -39,14 +39,15 @@ def _log(x):
 
 
 def _uniform_mean(x, strength):
-    """Return [F(x + W/2) - F(x - W/2)]/W, F(x) = x ln|x| - x."""
+    """Return [F(x + W/2) - F(x - W/2)]/W, F(x) = x ln|x| - x; of small r = W/x its series ln|x| - r^2/24 - r^4/320."""
 
     def antiderivative(at):
         return np.where(at == 0, 0.0, at * np.log(np.where(at == 0, 1.0, np.abs(at))) - at)
 
     with np.errstate(divide="ignore", invalid="ignore"):
         smooth = (antiderivative(x + strength / 2) - antiderivative(x - strength / 2)) / strength
-    return np.where(np.abs(strength) > 1e-6 * np.abs(x), smooth, _log(x))
+        square = np.where(x == 0, 0.0, strength / np.where(x == 0, 1.0, x)) ** 2
+    return np.where(np.abs(strength) > 1e-2 * np.abs(x), smooth, _log(x) - square / 24 - square**2 / 320)
 
 
 def _normal(x, strength, u):
@@ -156,7 +157,8 @@ def mean_log(law, clean, strength, **parameters):
         float64 array.
 
     Raises:
-        SSHMLError: an unknown law or parameter, NaN or infinite numbers, shapes that do not go together.
+        SSHMLError: an unknown law or parameter, one out of its range, NaN or infinite numbers, shapes that do not go
+            together.
 
     >>> round(float(mean_log("uniform", 0.0, 2.0)), 6)
     -1.0
@@ -167,6 +169,8 @@ def mean_log(law, clean, strength, **parameters):
         raise SSHMLError(f"the law has no parameter {', '.join(sorted(unknown))}; it has {sorted(law.parameters)}.")
     for power in np.unique(as_array(parameters.get("power", 1), "power", finite=True)):
         check_power(power)
+    for share in np.unique(as_array(parameters.get("probability", 0), "probability", finite=True)):
+        real(share, "probability", 0, 1)
     named = {"clean": clean, "strength": strength, **law.parameters, **parameters}
     arrays = [as_array(x, name, dtype=np.float64, finite=True) for name, x in named.items()]
     try:

@@ -4,7 +4,7 @@ import numpy as np
 
 from sshml.arguments import as_array, choice
 from sshml.chain.hamiltonian import BOUNDARIES
-from sshml.chain.winding import log_margin
+from sshml.chain.winding import EQUAL, log_margin
 from sshml.errors import SSHMLError
 
 
@@ -121,7 +121,7 @@ def localisation_length(v, w, boundary="open"):
         boundary: "open" or "periodic".
 
     Returns:
-        float64 array, shape (...): infinite where the gap is closed, 0 where a hopping is 0.
+        float64 array, shape (...): infinite where the gap is closed, 0 where a hopping is 0, NaN where one of each is.
 
     Raises:
         SSHMLError: as `log_margin`.
@@ -129,8 +129,9 @@ def localisation_length(v, w, boundary="open"):
     >>> float(localisation_length(1.0, np.e))
     1.0
     """
+    margin = np.abs(log_margin(v, w, boundary))
     with np.errstate(divide="ignore"):
-        return 1 / np.abs(log_margin(v, w, boundary))
+        return 1 / np.where(margin <= EQUAL, 0.0, margin)
 
 
 def decay_length(states):

@@ -95,7 +95,8 @@ EQUAL = 1e-14
 """Margins up to this size are rounding: the means of M equal logarithms differ by some 1e-16."""
 
 NEAR_CIRCLE = 1e-9
-"""A zero this near to |z| = 1 closes the gap: the zeros of a cubic are known to some 1e-15, double ones to 1e-8."""
+"""A simple zero this near to |z| = 1 closes the gap: those of a cubic are known to some 1e-15. A double zero is known
+to 1e-8 only; of a real cubic it lies at 1 or -1, where the polynomial is looked at itself."""
 
 
 def _as_chains(v, w, boundary, j3=None, j4=None):
@@ -135,8 +136,9 @@ def _longer_winding(v, w, longer, boundary):
 def _zeros_inside(coefficients):
     """Return (number of zeros with |z| < 1, whether one is on the circle); coefficients (chain, power) ascend."""
     inside = np.zeros(len(coefficients), dtype=np.int64)
-    closed = ~coefficients.any(axis=1)
     size = np.abs(coefficients).max(axis=1, initial=0)
+    signs = (-1.0) ** np.arange(coefficients.shape[1])
+    closed = np.minimum(np.abs(coefficients.sum(axis=1)), np.abs(coefficients @ signs)) <= EQUAL * size
     degree = np.zeros(len(coefficients), dtype=np.int64)
     for power in range(1, coefficients.shape[1]):
         degree[np.abs(coefficients[:, power]) > 1e-15 * size] = power
@@ -147,7 +149,7 @@ def _zeros_inside(coefficients):
         companion[:, :, -1] = -coefficients[rows, :power] / coefficients[rows, power, None]
         modulus = np.abs(np.linalg.eigvals(companion))
         inside[rows] = (modulus < 1).sum(axis=1)
-        closed[rows] = (np.abs(modulus - 1) <= NEAR_CIRCLE).any(axis=1)
+        closed[rows] |= (np.abs(modulus - 1) <= NEAR_CIRCLE).any(axis=1)
     return inside, closed
 
 

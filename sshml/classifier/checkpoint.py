@@ -10,6 +10,7 @@ import torch
 
 from sshml.arguments import as_state, function, instance
 from sshml.classifier.deep import VGG, DenseNet, ResNet
+from sshml.classifier.ensemble import has_hooks
 from sshml.classifier.features import WindingNetwork
 from sshml.classifier.networks import MLP, LeNet5
 from sshml.classifier.run import Run
@@ -128,7 +129,8 @@ def _check_kinds(network, seeds, epoch, history, data, path):
             and isinstance(part.get("arguments", {}), dict)
             and "device" not in part.get("arguments", {})
             for part in makes
-        ),
+        )
+        and all(isinstance(name, str) for name in network.get("frozen", ())),
         "seeds": seeds.dtype.kind in "iu" and seeds.ndim == 1 and (seeds >= 0).all(),
         "epoch": epoch.dtype.kind in "iu" and epoch.ndim == 1 and (epoch >= 1).all(),
         "history": {"train_loss", "valid_accuracy"} <= set(history)
@@ -143,7 +145,10 @@ def _check_kinds(network, seeds, epoch, history, data, path):
 
 
 def describe(model):
-    """Return what `load_run` needs to build a network: class, arguments and compressed layers, as plain data."""
+    """Return what `load_run` needs to build a network as plain data: class, arguments, compressed layers, frozen names.
+
+    Of a network that has hooks or was changed otherwise the class alone, named as changed.
+    """
     name = type(model).__name__
     if NETWORKS.get(name) is not type(model):
         return {"class": name}
@@ -157,17 +162,19 @@ def describe(model):
         "class": name,
         "arguments": model.arguments,
         "layers": {path: {"class": type(m).__name__, "arguments": m.config()} for path, m in replaced.items()},
+        "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
     }
 
 
 def _is_as_made(model, replaced):
     """Return whether the class and its arguments make the same network, but for the layers that were replaced."""
+    if has_hooks(model) or any("forward" in vars(part) for part in model.modules()):
+        return False
     made = type(model)(**model.arguments)
 
     def described(network):
-        skipped = tuple(replaced) or ("no such path",)
         leaves = [(path, m) for path, m in network.named_modules() if not next(m.children(), None)]
-        return [(path, repr(m)) for path, m in leaves if not path.startswith(skipped)]
+        return [(path, repr(m)) for path, m in leaves if not any(f"{path}.".startswith(f"{r}.") for r in replaced)]
 
     floats = {p.dtype for p in model.parameters() if p.is_floating_point()}
     return described(made) == described(model) and floats <= {torch.float32}
@@ -189,4 +196,6 @@ def _build(network, layers):
     model = NETWORKS[network["class"]](**network["arguments"])
     for name, layer in network.get("layers", {}).items():
         model.set_submodule(name, layers[layer["class"]](**layer["arguments"]))
+    for name in network.get("frozen", ()):
+        model.get_parameter(name).requires_grad_(False)
     return model

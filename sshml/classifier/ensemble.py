@@ -29,7 +29,7 @@ def stack(members, example=None, training=True):
     In a Sequential the linear layers become batched matrix products and the convolutions run one after another; other
     layers, and networks that are no Sequential, go through `torch.func.vmap`. Whether that is right, a trial on a few
     samples shows: the outputs of copies, in training the gradients and buffers too, must be those of the members alone.
-    A single member is used as it is, not copied, where nothing of it is a batched product.
+    A single member is used as it is, not copied, unless all of its layers become batched products.
 
     Args:
         members: networks of one architecture.
@@ -56,7 +56,7 @@ def stack(members, example=None, training=True):
         return _stack_sequential(members)
     if len(members) == 1:
         return _Alone(first)
-    if example is None or any(_has_hooks(member) or _shares(member) for member in members):
+    if example is None or any(has_hooks(member) or _shares(member) for member in members):
         return None
     if any(type(part).get_extra_state is not nn.Module.get_extra_state for part in first.modules()):
         return None
@@ -80,7 +80,7 @@ def _is_plain(module):
     if not isinstance(module, nn.Sequential):
         return False
     sequential = type(module).forward is nn.Sequential.forward and type(module).__call__ is nn.Module.__call__
-    own = _has_hooks(module) or _shares(module) or _holds_more(module)
+    own = has_hooks(module) or _shares(module) or _holds_more(module)
     return sequential and not own and len(module) > 0 and all(_is_batched(layer) for layer in module)
 
 
@@ -317,8 +317,8 @@ def check_alike(members):
             )
 
 
-def _has_hooks(module):
-    """Return whether anything is called on the way through a network or its gradients."""
+def has_hooks(module):
+    """Return whether anything is called on the way through a network or its gradients, which no weights tell of."""
     if any(getattr(part, hooks) for part in module.modules() for hooks in HOOKS):
         return True
     return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in module.parameters())

@@ -25,8 +25,8 @@ def finetune(
     training=None,
     *,
     teacher=None,
-    share=0.5,
-    temperature=2.0,
+    share=None,
+    temperature=None,
     seed=0,
     device="auto",
     progress=None,
@@ -34,7 +34,8 @@ def finetune(
     """Return a copy of a network trained further, its factors and all else that may be trained, by the loop of `fit`.
 
     With a teacher, the dense network, the loss of a sample is (1 - a) CE(label) + a T^2 KL(teacher || network) at the
-    temperature T (Hinton, Vinyals, Dean, arXiv 1503.02531). The epoch of the best validation accuracy is kept.
+    temperature T (Hinton, Vinyals, Dean, arXiv 1503.02531). The epoch of the best validation accuracy is kept. While it
+    is trained all of the network is in training mode, as in `fit`; afterwards each module is in the mode that it had.
 
     Args:
         model: the network, as `compress` returns it; it is left as it is.
@@ -42,16 +43,19 @@ def finetune(
         valid: as `train`; it chooses the epoch.
         training: a `TrainingSpec`; three epochs at a small learning rate, `GENTLE`, if None.
         teacher: network whose outputs are imitated; None for the labels alone.
-        share: a, from 0 to 1: share of the teacher in the loss.
-        temperature: T, above 0.
+        share: a, from 0 to 1: share of the teacher in the loss; 0.5 if None.
+        temperature: T, above 0; 2 if None.
         seed: of the order of the samples.
         device: "auto", "cpu" or "cuda".
         progress: called as progress(epochs done, epochs in all).
 
     Raises:
-        SSHMLError: as `fit`; a share or temperature out of range.
+        SSHMLError: as `fit`; a share or temperature out of range, or without a teacher.
     """
-    share, temperature = real(share, "share", 0, 1), real(temperature, "temperature", above=0)
+    if teacher is None and not share is temperature is None:
+        raise SSHMLError("share and temperature are of a teacher; give teacher=..., or leave them out.")
+    share = real(0.5 if share is None else share, "share", 0, 1)
+    temperature = real(2.0 if temperature is None else temperature, "temperature", above=0)
     seed = integer(seed, "seed", 0, 2**63 - 1)
     model = as_module(model)
     if not any(p.requires_grad for p in model.parameters()):
@@ -63,12 +67,13 @@ def finetune(
         if teacher is None
         else _Distilling(copy.deepcopy(teacher).eval().to(input_type(model)), share, temperature)
     )
-    frozen = [parameter.requires_grad for parameter in model.parameters()]
     run = fit([model], _split(train), _split(valid), training, [seed], device, progress, loss=loss)
     tuned = run.model(0)
-    for parameter, free in zip(tuned.parameters(), frozen, strict=True):
-        parameter.requires_grad_(free)
-    return tuned.to(next(model.parameters()).device).train(model.training)
+    for new, old in zip(tuned.parameters(), model.parameters(), strict=True):
+        new.requires_grad_(old.requires_grad)
+    for new, old in zip(tuned.modules(), model.modules(), strict=True):
+        new.training = old.training
+    return tuned.to(next(model.parameters()).device)
 
 
 def _split(data):

@@ -89,7 +89,11 @@ def resident(split, view=None, device="cpu", dtype=torch.float32):
         raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
     if dtype is None:
         dtype = torch.int64 if inputs.dtype.kind in "iu" else torch.float32
-    inputs = torch.from_numpy(np.ascontiguousarray(inputs, dtype=str(dtype).removeprefix("torch.")))
+    with np.errstate(over="ignore"):
+        inputs = np.ascontiguousarray(inputs, dtype=str(dtype).removeprefix("torch."))
+    if not np.isfinite(inputs).all():
+        raise SSHMLError(f"the inputs hold numbers beyond {inputs.dtype}; scale them.")
+    inputs = torch.from_numpy(inputs)
     return inputs.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
 
 

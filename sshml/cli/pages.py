@@ -89,6 +89,7 @@ def _run(path):
 
     from sshml.analysis import outliers, singular_values
     from sshml.cli.guards import load
+    from sshml.compression import stable_rank
     from sshml.plotting import learning_curves
     from sshml.webpage import Picture, Rows, Text
 
@@ -100,7 +101,7 @@ def _run(path):
         row = [name, " x ".join(map(str, weights.shape[1:])), int(weights[0].numel())]
         if weights.ndim == 3:
             values, count = singular_values(weights), outliers(weights)
-            stable = (values**2).sum(1) / values[:, 0] ** 2
+            stable = stable_rank(weights)
             row += [float(values[:, 0].mean()), float(stable.mean()), float(count.mean())]
         layers.append(row + [""] * (6 - len(row)))
     heads = ("seed", "epoch kept", "validation accuracy"), (

@@ -86,12 +86,13 @@ class CompressedAttention(nn.MultiheadAttention):
         """Return the `nn.MultiheadAttention` of the same projections."""
         weights = [weight.detach() for weight in self._weights()]
         new = nn.MultiheadAttention(**arguments_of(self), device=weights[0].device, dtype=weights[0].dtype)
+        if self._qkv_same_embed_dim:
+            own, parts, weights = [new.in_proj_weight], [self.parts], [torch.cat(weights)]
+        else:
+            own, parts = [getattr(new, f"{part}_proj_weight") for part in PARTS], self.parts
         with torch.no_grad():
-            if self._qkv_same_embed_dim:
-                new.in_proj_weight.copy_(torch.cat(weights))
-            else:
-                for part, weight in zip(PARTS, weights, strict=True):
-                    getattr(new, f"{part}_proj_weight").copy_(weight)
+            for whole, weight, part in zip(own, weights, parts, strict=True):
+                whole.copy_(weight).requires_grad_(any(p.requires_grad for p in part.parameters()))
         new.in_proj_bias, new.bias_k, new.bias_v = self.in_proj_bias, self.bias_k, self.bias_v
         new.out_proj = self.out_proj
         return new.train(self.training)

@@ -191,7 +191,7 @@ def _tensors(found):
 def right(outputs, labels):
     """Return whether each output (sample, class), or one number per sample, is the one of its label.
 
-    The largest of several numbers is the class; a single number is class 1 above 0.
+    The largest of several numbers is the class; a single number is class 1 above 0. Outputs with NaN are not right.
 
     Raises:
         SSHMLError: labels that are no classes, or of another shape.
@@ -209,4 +209,4 @@ def right(outputs, labels):
     labels = labels.reshape(len(labels)) if labels.numel() == len(labels) else labels
     if found.shape != labels.shape:
         raise SSHMLError(f"outputs {tuple(outputs.shape)} and labels {tuple(labels.shape)} do not match.")
-    return found == labels
+    return (found == labels) & ~outputs.reshape(len(outputs), -1).isnan().any(1)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sshml.compression.layer import CompressedLinear
+from sshml.compression.layer import CompressedLinear, like_it
 from sshml.compression.lowrank import LowRankLinear
 
 FUNCTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d}
@@ -90,7 +90,7 @@ class CompressedConv(nn.Module):
             new.weight.copy_(weight)
             if self.bias is not None:
                 new.bias.copy_(self.bias)
-        return new.train(self.training)
+        return like_it(self, new)
 
     @property
     def flops(self):

@@ -106,6 +106,14 @@ def compressed_estimator(estimator, arguments, data):
     given = {name: value for name, value in arguments.items() if not any(value is idle for idle in (None, False, ...))}
     new = kind(estimator, given, data is not None)
     new.estimator_ = estimator
-    if isinstance(data, tuple) and len(data) == 2 and getattr(new, "_estimator_type", "") == "classifier":
-        data = data[0], np.searchsorted(estimator.classes_, data[1])  # of classes the numbers
+    if isinstance(data, tuple) and len(data) == 2 and is_classifier(estimator) and np.ndim(data[1]) == 1:
+        data = data[0], _numbers(estimator.classes_, np.asarray(data[1]))
     return new._compress(data)
+
+
+def _numbers(classes, labels):
+    """Return the numbers of classes, which are sorted."""
+    found = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    if (unknown := labels[classes[found] != labels]).size:
+        raise SSHMLError(f"the label {unknown[0]!r} is none of the classes {list(classes)} of this estimator.")
+    return found

@@ -20,3 +20,14 @@ def check_methods(methods):
     if not isinstance(methods, (tuple, list, set)) or not methods or not set(map(str, methods)) <= set(METHODS):
         raise SSHMLError(f"methods are {shown(methods)}; choose of {', '.join(METHODS)}.")
     return tuple(methods)
+
+
+OF = {"absorb_bias": "svd", "shrink": "svd", "blocks": "blocks"}
+"""Options for which one method alone has a use."""
+
+
+def check_used(methods, **given):
+    """Raise where options were given, those that are neither None nor False, for which no method has a use."""
+    for name, value in given.items():
+        if value is not None and value is not False and OF[name] not in methods:
+            raise SSHMLError(f"{name} is of the method {OF[name]}, not of {', '.join(methods)}; leave it out.")

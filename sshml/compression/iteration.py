@@ -17,6 +17,12 @@ def iterate(weight, kept, columns):
     """
     np.dot(weight, kept.T, columns)
     rows, rank = columns.shape
+    largest = 0.0
+    for j in range(rank):
+        square = 0.0
+        for i in range(rows):
+            square += np.float64(columns[i, j]) * np.float64(columns[i, j])
+        largest = max(largest, square)
     for j in range(rank):
         for _ in range(2):  # Gram-Schmidt twice is enough
             for k in range(j):
@@ -27,8 +33,8 @@ def iterate(weight, kept, columns):
                     columns[i, j] -= overlap * columns[i, k]
         square = 0.0
         for i in range(rows):
-            square += columns[i, j] * columns[i, j]
-        scale = 1 / np.sqrt(square) if square > 1e-30 else 0.0
+            square += np.float64(columns[i, j]) * np.float64(columns[i, j])
+        scale = 1 / np.sqrt(square) if square > 1e-30 * largest else 0.0
         for i in range(rows):
             columns[i, j] *= scale
     np.dot(columns.T, weight, kept)

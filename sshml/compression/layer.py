@@ -70,7 +70,7 @@ class CompressedLinear(nn.Module, abc.ABC):
 
     def to_dense(self):
         """Return the `nn.Linear` of the same weight and bias."""
-        return dense_layer(self.to_weight().detach(), self.bias)
+        return like_it(self, dense_layer(self.to_weight().detach(), self.bias))
 
     @property
     def flops(self):
@@ -125,6 +125,15 @@ def dense_layer(weight, bias=None):
         if bias is not None:
             layer.bias.copy_(bias)
     return layer
+
+
+def like_it(old, new):
+    """Return the dense layer of a compressed one in its mode, with a weight that is trained if any factor is."""
+    free = any(parameter.requires_grad for name, parameter in old.named_parameters() if name != "bias")
+    for name, parameter in new.named_parameters():
+        own = old.bias if name == "bias" else None
+        parameter.requires_grad_(free if own is None else own.requires_grad)
+    return new.train(old.training)
 
 
 def plain_linear(layer):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from sshml.arguments import instance, integer
-from sshml.compression.layer import CompressedLinear, check_weight, dense_layer
+from sshml.compression.layer import CompressedLinear, check_weight, dense_layer, like_it
 from sshml.compression.products import linear
 
 
@@ -117,4 +117,4 @@ class LowRankLinear(CompressedLinear):
     def to_dense(self):
         """Return the `nn.Linear` of the same weight and bias."""
         bias = self.left @ self.right[:, -1] if self.absorbed else self.bias
-        return dense_layer(self.to_weight().detach(), bias)
+        return like_it(self, dense_layer(self.to_weight().detach(), bias))

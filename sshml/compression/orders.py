@@ -96,7 +96,7 @@ def truncation_error(weight, shape, order, max_bond):
         matrix = tensor.reshape(rows, -1)
         gram = matrix @ matrix.T if rows * rows <= matrix.numel() else matrix.T @ matrix
         kept = torch.linalg.eigvalsh(gram)[-bond:].sum()
-        error += float(1 - kept / total)
+        error += max(0.0, float(1 - kept / total))  # below 0 by rounding
     return error
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sshml.arguments import flag, function, real, shown
 from sshml.compression.batches import Batches
-from sshml.compression.forms import USUAL, check_methods
+from sshml.compression.forms import OF, USUAL, check_methods, check_used
 from sshml.compression.menu import Menu, accuracy
 from sshml.compression.modules import leaves_chance_alone
 from sshml.errors import SSHMLError
@@ -82,7 +82,9 @@ def plan(
         raise SSHMLError("evaluate has a meaning beside accuracy=... only.")
     if data is None and (goal == "tolerance" or (goal == "accuracy" and evaluate is None)):
         raise SSHMLError(f"{goal} needs data=... to measure it on.")
-    menu = Menu(model, data, check_methods(methods), layers, absorb_bias, shrink, progress, blocks)
+    methods = check_methods(methods)
+    check_used(methods, absorb_bias=absorb_bias, shrink=shrink, blocks=blocks)
+    menu = Menu(model, data, methods, layers, absorb_bias, shrink, progress, blocks)
     if goal == "accuracy" and evaluate is None:
         evaluate = menu.accuracy
     found = _chosen(menu, goal, value, evaluate)
@@ -184,7 +186,9 @@ def front(model, data=None, shares=SHARES, *, test=None, evaluate=None, **option
         raise SSHMLError(f"shares are {shown(shares)}; expected a list of shares of the bytes.")
     shares = [_check_goal("share", share) for share in shares]
     function(evaluate, "evaluate", optional=True)
-    menu = Menu(model, data, **options | {"methods": check_methods(options.get("methods", USUAL))})
+    methods = check_methods(options.get("methods", USUAL))
+    check_used(methods, **{name: options.get(name) for name in OF})
+    menu = Menu(model, data, **options | {"methods": methods})
     own, test = test is not None, menu.batches if test is None else Batches(test, menu.model)
     labelled = test is not None and next(iter(test))[1] is not None
     if own and not labelled and evaluate is None:

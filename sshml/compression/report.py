@@ -244,6 +244,9 @@ def _compare(model, small, batches, totals, notes):
                 raise SSHMLError(
                     f"the models return {tuple(before.shape)} and {tuple(after.shape)}; expected one shape."
                 )
+            for name, each in (("dense", before), ("small", after)):
+                if not torch.isfinite(each).all():
+                    raise SSHMLError(f"the outputs of the {name} model hold NaN or infinite numbers on these data.")
             square += float((after.double() - before.double()).square().sum())
             norm += float(before.double().square().sum())
             count += len(before)

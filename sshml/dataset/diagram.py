@@ -50,8 +50,9 @@ class Diagram:
         """Return (name, edges, means (..., bin), chains (bin)) over y, or over x where y is None, of means in bins."""
         axis = 1 if self.names[1] else 0
         chains = self.chains.sum(axis=axis)
-        sums = np.nansum(np.asarray(means) * self.chains, axis=axis - 2)
-        return self.names[axis], self.edges[axis], np.where(chains > 0, sums / np.maximum(chains, 1), np.nan), chains
+        known = np.where(np.isfinite(means), self.chains, 0)
+        sums, seen = np.nansum(np.asarray(means) * self.chains, axis=axis - 2), known.sum(axis=axis - 2)
+        return self.names[axis], self.edges[axis], np.where(seen > 0, sums / np.maximum(seen, 1), np.nan), chains
 
 
 def diagram(split, bins=BINS):

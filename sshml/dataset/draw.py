@@ -92,13 +92,15 @@ def _labelled(spec, split, first, count):
     winding, closed = labels_of(spec, drawn)
     for attempt in range(1, ATTEMPTS):
         if not closed.any():
-            return drawn, winding
+            break
         left = np.flatnonzero(closed)
         for run in _runs(left):
             again = _draw(spec, split, first + int(run[0]), len(run), attempt)
             for name, rows in again.items():
                 drawn[name][run] = rows
         winding[left], closed[left] = labels_of(spec, {name: drawn[name][left] for name in spec.hoppings})
+    if not closed.any():
+        return drawn, winding
     clean = ", ".join(f"{name} = {found}" for name, found in spec.clean.items())
     raise SSHMLError(f"{ATTEMPTS} draws of {clean} all had a closed gap, as |v| = |w| has; change v or w.")
 

@@ -1,6 +1,6 @@
 """MNIST, Fashion-MNIST and CIFAR-10 as splits: from a folder, from Debian's package, or downloaded once.
 
-Files are checked by the MD5 sum of their uncompressed content. Nothing is unpickled.
+Files are checked by the MD5 sum of their uncompressed content, of CIFAR-10 of the archive. Nothing is unpickled.
 """
 
 import dataclasses
@@ -34,8 +34,12 @@ class ImageSplit:
     def __post_init__(self):
         pixels = as_array(self.pixels, "pixels", axes="sample, channel, row, column", kinds="u")
         labels = as_array(self.labels, "labels", axes="sample", kinds="iu")
+        if pixels.dtype != np.uint8:
+            raise SSHMLError(f"pixels are {pixels.dtype}; expected uint8, 0 to 255.")
         if len(pixels) != len(labels):
             raise SSHMLError(f"{len(pixels)} images and {len(labels)} labels do not match; give one for each.")
+        object.__setattr__(self, "pixels", pixels)
+        object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "padding", integer(self.padding, "padding", 0, 10**4))
 
     def __len__(self):

@@ -31,7 +31,8 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
         (balanced accuracy, its binomial standard error); 0.5 is chance.
 
     Raises:
-        SSHMLError: shapes that do not match, too few samples of a label, an even number of neighbours.
+        SSHMLError: shapes that do not match, labels other than 0 and 1, too few samples of one, an even number of
+            neighbours.
     """
     folds, neighbours = integer(folds, "folds", 2), integer(neighbours, "neighbours", 1)
     limit, seed = integer(limit, "limit", 1), integer(seed, "seed", 0)
@@ -44,6 +45,9 @@ def sign_leakage(states, winding, folds=5, neighbours=5, limit=16000, seed=0):
             f"states {states.shape} and winding {winding.shape} do not match; expected (sample, level, site) and"
             " (sample)."
         )
+    if not np.isin(winding, (0, 1)).all():
+        found = shown(np.unique(winding)[:8].tolist())
+        raise SSHMLError(f"winding holds {found}; sign_leakage is for labels 0 and 1.")
     target = np.where(winding > 0, 1, -1)
     counts = [int((target == label).sum()) for label in (-1, 1)]
     least = max(folds, neighbours)

@@ -106,7 +106,7 @@ class DatasetSpec(_Chains):
             without. It breaks chiral symmetry: the label is the winding number of the hoppings.
         disorder_onsite: strength of the disorder of the on-site energies, by the same law.
         probability: of x + W/2 in the binary law, 1/2 if not given.
-        beta: wavenumber of the quasi-periodic law over 2 pi, the golden ratio (5^(1/2) - 1)/2 if not given.
+        beta: wavenumber of the quasi-periodic law over 2 pi, (5^(1/2) - 1)/2 if not given: 1/golden ratio.
         power: power of its cosine, 1 to 20.
         correlated: whether all hoppings of a cell share their random number: r'_m = r_m (and the phase).
         half_cell: whether an open chain ends in half a cell, a site A_{M+1}, so that N = 2 M + 1.
@@ -234,7 +234,8 @@ class DatasetSpec(_Chains):
         if not discrete or (self.has_onsite and not self.parameters["onsite"].is_discrete):
             return
         values = ", ".join(f"{name} = {found}" for name, found in self.clean.items())
-        strengths = {f"disorder_{kind}": self.disorder_of(kind) for kind in self.kinds}
+        idle = {kind for kind, found in self.clean.items() if self.law == "multiplicative" and not any(found.values)}
+        strengths = {f"disorder_{kind}": self.disorder_of(kind) for kind in self.kinds if kind not in idle}
         if not self.is_clean:
             if all(found.low == 0 and found.is_discrete for found in strengths.values()):
                 raise SSHMLError(

@@ -167,6 +167,8 @@ def _numbers(view, text):
         if not match:
             raise SSHMLError(f"view {shown(view)} is not understood at {shown(part)}; write numbers like 6,9 or 4-11.")
         first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise SSHMLError(f"view {shown(view)} has the range {part}; write {last}-{first}.")
         found += range(first, min(last, first + 10**6) + 1)
     return tuple(found)
 

@@ -5,15 +5,20 @@ import dataclasses
 import numpy as np
 
 from sshml.arguments import as_array, real
+from sshml.errors import SSHMLError
 from sshml.statistics import group_means, mean_std, with_test_error, written
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """When a claim holds: the criterion in `words`, and `test`(finite values of the seeds) -> bool."""
+    """When a claim holds: the criterion in `words`, and `test`(finite values of the seeds) -> bool.
+
+    `errors`: whether it goes by the standard error of the values, which must then stand for themselves (no `groups`).
+    """
 
     words: str
     test: object
+    errors: bool = False
 
 
 def near(target, allowed):
@@ -49,12 +54,12 @@ def same(allowed):
     """Return the rule that the mean is 0 within a number, or within two standard errors."""
     allowed = real(allowed, "allowed", 0)
     words = f"|mean| <= {allowed:g} or 2 standard errors"
-    return Rule(words, lambda x: abs(x.mean()) <= max(allowed, 2 * standard_error(x) if len(x) > 1 else 0))
+    return Rule(words, lambda x: abs(x.mean()) <= max(allowed, 2 * standard_error(x) if len(x) > 1 else 0), True)
 
 
-POSITIVE = Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x))
-NEGATIVE = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x))
-NOT_ZERO = Rule("|mean| > 2 standard errors", lambda x: len(x) > 1 and abs(x.mean()) > 2 * standard_error(x))
+POSITIVE = Rule("mean > 2 standard errors", lambda x: len(x) > 1 and x.mean() > 2 * standard_error(x), True)
+NEGATIVE = Rule("mean < -2 standard errors", lambda x: len(x) > 1 and x.mean() < -2 * standard_error(x), True)
+NOT_ZERO = Rule("|mean| > 2 standard errors", lambda x: len(x) > 1 and abs(x.mean()) > 2 * standard_error(x), True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +94,10 @@ class Claim:
         """Return the claim as a row of claims.csv; the verdict is one of VERDICTS."""
         values = self.values() if callable(self.values) else self.values
         values = as_array(values, f"the values of {self.id}", kinds="biuf", dtype=float).ravel()
+        if self.rule and self.rule.errors and self.groups is not None:
+            raise SSHMLError(
+                f"{self.id} goes by standard errors; give the means of its groups as values, and no groups."
+            )
         mean, std, found = mean_std(values)
         error = self._error(values, mean, std, found)
         finite = values[np.isfinite(values)]

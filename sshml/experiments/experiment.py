@@ -144,7 +144,7 @@ def joined(codes):
 
 
 def canonical(value):
-    """Return plain data as a text that is equal for equal data: 4 and 4.0, tuples and lists are one thing."""
+    """Return plain data, as `plain` gives it, as a text that is equal for equal data, in whatever order keys come."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 

@@ -123,7 +123,7 @@ def edge(where, name, cells, chains, seeds):
     _, _, ratio, exact, point = next(found for found in EDGES if found[0] == name)
     grid, rows = exact + np.linspace(-0.25, 0.25, 21), []
     for seed in range(seeds):
-        share = (margins([point(x) for x in grid], ratio, cells, chains, seed, 2000) > 0).mean(axis=1)
+        share = (margins([point(x) for x in grid], ratio, cells, chains, seed, 10**6) > 0).mean(axis=1)
         at = min(crossings(grid, share), key=lambda x: abs(x - exact), default=np.nan)
         rows.append({"edge": name, "seed": seed, "value": f"{at:.8g}"})
         where.progress(seed + 1, seeds)

@@ -177,8 +177,8 @@ def _draw(tables, settings):
         for (form, name), color in zip(FORMS.items(), COLORS, strict=False):
             table = tables.columns("accuracy", form=form)
             places = np.unique(table[x])
-            found = np.array([mean_std(table["test"][table[x] == place])[:2] for place in places])
-            error = found[:, 1] / settings.seeds**0.5
+            found = np.array([mean_std(table["test"][table[x] == place]) for place in places])
+            error = found[:, 1] / found[:, 2] ** 0.5
             plot_band(ax, places, found[:, 0], error, name, color, marker="o", markersize=3)
         dense = tables.columns("accuracy", form="dense")["test"].mean()
         ax.axhline(dense, color="0.3", linewidth=0.8, linestyle="--", label="dense, 173 numbers")

@@ -153,7 +153,7 @@ def plot_diagram(ax, diagram, values, what):
         ax.figure.colorbar(image, ax=ax, label=what)
         return ax
     middle = (diagram.edges[0][1:] + diagram.edges[0][:-1]) / 2
-    mean, std = values[:, 0].mean(0), values[:, 0].std(0, ddof=1) if len(values) > 1 else np.zeros(len(middle))
+    mean, std = band(values[:, 0])
     ax.errorbar(middle, mean, std, fmt="o-", markersize=3, capsize=2)
     ax.set_ylabel(what)
     return ax

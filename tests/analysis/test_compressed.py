@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 
 from sshml.analysis import compress_run, rank_sweep
-from sshml.compression import compress
+from sshml.compression import compress, plan
+from sshml.errors import SSHMLError
 
 
 def test_members_are_the_compressed_members(run, dataset):
@@ -32,3 +34,13 @@ def test_a_sum_of_ranks_of_blocks_is_spread_as_in_the_first_member(run):
     ranks = {model[1].ranks for model in small.models()}
     assert ranks == {compress(run.model(), 0, "blocks", ranks=5, blocks=8)[1].ranks}
     assert sum(next(iter(ranks))) == 5
+
+
+def test_what_has_no_meaning_is_refused(run, dataset):
+    with pytest.raises(SSHMLError, match="go with a budget or a plan"):
+        compress_run(run, 0, "svd", rank=3, split=dataset.train)
+    chosen = plan(run.model(), share=0.6)
+    with pytest.raises(SSHMLError, match="made without data"):
+        compress_run(run, chosen, split=dataset.train)
+    with pytest.raises(SSHMLError, match="a plan says all"):
+        compress_run(run, chosen, "prune")

@@ -279,3 +279,17 @@ def test_bad_weights(bad, words):
 def test_values_that_are_zero_add_nothing(alpha):
     for values, expected in (([1.0, 0.0], 0.0), ([1.0, 1.0, 0.0], np.log(2)), ([0.0, 0.0], 0.0)):
         assert entanglement_entropy(values, alpha=alpha) == pytest.approx(expected, abs=1e-12)
+
+
+def test_singular_vectors_are_seen_in_the_order_of_an_mpo(rng):
+    shape, order = MPOShape((2, 3), (3, 2)), (shuffled(6, 1), shuffled(6, 2))
+    weight = torch.from_numpy(rng.normal(size=(6, 6)))
+    layer = nn.Linear(6, 6, dtype=torch.float64)
+    layer.weight.data = weight
+    mpo = MPOLinear.from_dense(layer, shape, order=order, allow_growth=True)
+    rows, columns = order
+    for found, expected in zip(
+        vector_entropies(mpo, shape), vector_entropies(weight[rows][:, columns], shape), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert not np.allclose(vector_entropies(mpo, None)[1], vector_entropies(weight, shape)[1])

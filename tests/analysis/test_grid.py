@@ -109,3 +109,10 @@ def test_of_equal_logits_the_first_class_counts(rng):
     assert (rank_grid(model, split) == 1 / 3).all()
     split.labels = np.zeros(30, int)
     assert (rank_grid(model, split) == 1).all()
+
+
+def test_hooks_are_refused(run, dataset):
+    model = run.model()
+    model[1].register_forward_hook(lambda module, inputs, outputs: -outputs)
+    with pytest.raises(SSHMLError, match="no hooks"):
+        rank_grid(model, dataset.test)

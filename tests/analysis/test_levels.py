@@ -69,3 +69,8 @@ def test_the_rank_counts_what_comes_before_the_first_g():
 def test_shapes_that_do_not_go_together(call):
     with pytest.raises(SSHMLError, match=r"go together|match"):
         call()
+
+
+def test_norms_that_are_no_numbers():
+    with pytest.raises(SSHMLError, match="NaN"):
+        rank_of_directions(np.array([1.0, np.nan]), np.array([0.0, 0.0]))

@@ -6,6 +6,7 @@ import torch
 
 from sshml.analysis import compress_run, select
 from sshml.classifier import TrainingSpec
+from sshml.dataset import from_hoppings, open_dataset
 from sshml.errors import SSHMLError
 
 
@@ -60,3 +61,17 @@ def test_bad_input(run, dataset):
     projected = dataclasses.replace(run, training=TrainingSpec(view="projector"))
     with pytest.raises(SSHMLError, match="no level axis"):
         select(projected, dataset).mid_gap_share
+
+
+def test_a_chain_with_a_hopping_of_zero_changes_little(run, tmp_path):
+    rng = np.random.default_rng(0)
+    v, w = rng.uniform(0.1, 1, (120, 4)), rng.uniform(0.1, 1, (120, 3))
+    v[-2:, 1] = 0
+    from_hoppings(v, w, tmp_path / "own.h5", train=60, valid=20, test=40)
+    own = open_dataset(tmp_path / "own.h5")
+    found = select(run, own)
+    assert np.isfinite(found.vectors).all()
+    assert np.isfinite(found.score).all()
+    margin = own.test.read("log_margin")
+    assert np.isinf(margin).any()
+    assert (np.corrcoef(found.score[0], np.clip(margin, -5, 5))[0, 1]) > 0

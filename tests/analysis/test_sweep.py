@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sshml.analysis import Sweep, bond_sweep, compress_run, prune_sweep, rank_sweep
+from sshml.analysis.sweep import smallest_size
 from sshml.classifier import MLP, resident
 from sshml.compression import MaskedLinear, MPOShape, compress, linear_layers, plan, truncated_svd
 from sshml.errors import SSHMLError
@@ -257,3 +258,8 @@ def test_in_the_metric_of_data_members_do_not_change_each_other():
     for together, model in zip(both, (dead, alive), strict=True):
         alone = rank_sweep(model, test, layer=1, metric=metric, device="cpu").accuracy[0]
         np.testing.assert_array_equal(together, alone)
+
+
+def test_sizes_that_do_not_ascend_are_refused():
+    with pytest.raises(SSHMLError, match="do not ascend"):
+        smallest_size(np.array([4, 2, 1]), np.array([[0.9, 0.9, 0.9]]), 0.5)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -59,3 +60,10 @@ def test_flipped_bits_of_a_state_dict(tmp_path):
     (tmp_path / "a.pt").write_bytes(data)
     with pytest.raises(SSHMLError, match="differs from its checksum"):
         load_weights(tmp_path / "a.pt")
+
+
+def test_true_is_no_number_of_a_layer(tmp_path):
+    torch.save(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)).state_dict(), tmp_path / "a.pt")
+    assert load_weights(tmp_path / "a.pt", np.int64(1))[0] == "1"
+    with pytest.raises(SSHMLError, match="no linear layer"):
+        load_weights(tmp_path / "a.pt", True)

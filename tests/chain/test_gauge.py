@@ -61,3 +61,8 @@ def test_signs_have_random_numbers_of_their_own():
     blocks = [set(uniforms(3, 0, 60, 16, stream).ravel()) for stream in (0, 1, GAUGE_STREAM)]
     assert not blocks[0] & blocks[1]
     assert not blocks[2] & (blocks[0] | blocks[1])
+
+
+def test_numbers_without_signs_are_refused():
+    with pytest.raises(SSHMLError, match="no signs"):
+        random_gauge(np.ones((2, 3, 3), dtype=np.uint8), 0)

@@ -95,3 +95,18 @@ def test_bad_input(call, words):
 
 def test_far_out_quasiperiodic_is_clean():
     assert mean_log("quasiperiodic", 1.0, 1e-200, power=3) == pytest.approx(0.0, abs=1e-14)
+
+
+@pytest.mark.parametrize("width", [1e-9, 4e-6, 1e-3, 0.0099, 0.0101, 0.1])
+def test_narrow_uniform_laws_keep_their_digits(width):
+    """ln x + mean ln(1 + r u) = ln x - sum_k r^(2k)/(2k (2k + 1) 4^k), to all digits."""
+    ratio = width / 3.0
+    series = -sum(ratio ** (2 * k) / (2 * k * (2 * k + 1) * 4**k) for k in range(1, 12))
+    assert mean_log("uniform", 3.0, width) == pytest.approx(np.log(3.0) + series, rel=1e-13, abs=1e-13)
+    assert mean_log("uniform", 1.0, width / 3) == pytest.approx(series, rel=1e-6, abs=1e-16)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 2.0])
+def test_a_probability_out_of_range(probability):
+    with pytest.raises(SSHMLError, match="probability"):
+        mean_log("binary", 1.0, 1.0, probability=probability)

@@ -95,3 +95,8 @@ def test_bad_rings():
         local_chiral_marker(np.eye(5), "periodic")
     with pytest.raises(SSHMLError, match="boundary"):
         local_chiral_marker(np.eye(4), "moebius")
+
+
+def test_a_closed_gap_has_an_infinite_length(rng):
+    v = rng.uniform(0.1, 1, (20, 7))
+    assert np.isinf(localisation_length(v, rng.permuted(v, axis=1), "periodic")).all()

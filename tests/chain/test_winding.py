@@ -109,3 +109,12 @@ class TestLongerRange:
             winding_number(0.0, 0.0, j3=0.0)
         with pytest.raises(SSHMLError, match="boundary='periodic'"):
             winding_number(rng.random((2, 5)), rng.random((2, 4)), j3=rng.random((2, 4)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_double_zeros_on_the_circle_close_the_gap(sign, rng):
+    """(z - s)^2 (z - a): |p(s)| = 0, though its zeros are known to 1e-8 only."""
+    for other in rng.uniform(-3, 3, 50):
+        j3, v, w, j4 = np.polynomial.polynomial.polyfromroots([sign, sign, other])
+        with pytest.raises(GapClosedError):
+            winding_number(v, w, j3=j3, j4=j4)

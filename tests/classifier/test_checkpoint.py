@@ -204,3 +204,42 @@ def test_forged_files_with_a_right_checksum(run, tmp_path, case):
         load_run(path, layers=LAYERS)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_what_weights_do_not_tell_needs_a_factory(dataset, tmp_path):
+    def turned():
+        network = MLP((64, 8, 2))
+        network[1].register_forward_hook(lambda module, inputs, outputs: -outputs)
+        return network
+
+    def replaced():
+        network = MLP((64, 8, 2))
+        network[1].forward = torch.zeros_like
+        return network
+
+    run = fit(lambda: MLP((64, 8, 2)), dataset.train, dataset.valid, TrainingSpec(epochs=1), 1, "cpu")
+    for number, factory in enumerate((turned, replaced)):
+        save_run(run.with_models([factory()]), tmp_path / f"{number}.h5")
+        with pytest.raises(SSHMLError, match="pass factory="):
+            load_run(tmp_path / f"{number}.h5")
+
+
+def test_a_replaced_layer_excuses_no_other_whose_number_begins_alike(dataset, tmp_path):
+    def deep():
+        return MLP((64, *(6,) * 9, 2))
+
+    run = fit(deep, dataset.train, dataset.valid, TrainingSpec(epochs=1), 1, "cpu")
+    model = compress_run(run, 0, "svd", rank=2).model()
+    model[12] = nn.Tanh()
+    save_run(run.with_models([model]), tmp_path / "run.h5")
+    with pytest.raises(SSHMLError, match="pass factory="):
+        load_run(tmp_path / "run.h5", layers=LAYERS)
+
+
+def test_frozen_parameters_stay_frozen(run, tmp_path):
+    models = run.models()
+    for model in models:
+        model[1].weight.requires_grad_(False)
+    save_run(run.with_models(models), tmp_path / "run.h5")
+    back = load_run(tmp_path / "run.h5").model()
+    assert {name for name, parameter in back.named_parameters() if not parameter.requires_grad} == {"1.weight"}

@@ -92,3 +92,18 @@ def test_bad_input(problem):
     frozen = copy.deepcopy(small).requires_grad_(False)
     with pytest.raises(SSHMLError, match="no parameters to train"):
         finetune(frozen, train, valid)
+
+
+def test_modes_come_back_module_by_module(problem):
+    _, _, train, valid = problem
+    model = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).train()
+    model[1].eval()
+    tuned = finetune(model, train, valid, TrainingSpec(epochs=1), device="cpu")
+    assert [module.training for module in tuned.modules()] == [module.training for module in model.modules()]
+
+
+@pytest.mark.parametrize("option", [{"share": 0.5}, {"temperature": 3.0}])
+def test_what_is_of_a_teacher_needs_one(problem, option):
+    _, small, train, valid = problem
+    with pytest.raises(SSHMLError, match="are of a teacher"):
+        finetune(small, train, valid, **option)

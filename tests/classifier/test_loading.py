@@ -133,3 +133,10 @@ def test_torchs_own_loader_works_on_images(rng):
     np.testing.assert_array_equal(split.inputs(index=[3, 1]), split.inputs()[[3, 1]])
     assert labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert len(list(split)) == 20
+
+
+def test_numbers_too_large_for_the_network_are_refused():
+    split = SimpleNamespace(inputs=lambda view=None: np.array([[1e39], [1.0]]), labels=np.array([0, 1]))
+    with pytest.raises(SSHMLError, match="beyond float32"):
+        resident(split)
+    assert resident(split, dtype=torch.float64)[0][0] == 1e39

@@ -69,3 +69,14 @@ def test_accuracy_is_the_share_of_right_ones(run, dataset):
     assert run.correct(few).shape == (3, 5)
     assert isinstance(run.model(), MLP)
     assert not run.model().training
+
+
+def test_modules_with_hooks_or_of_another_type_are_no_members(run):
+    models = run.models()
+    models[1][1].register_forward_hook(lambda module, inputs, outputs: -outputs)
+    with pytest.raises(SSHMLError, match="have hooks"):
+        run.with_models(models)
+    models = run.models()
+    models[2].double()
+    with pytest.raises(SSHMLError, match="shapes or types"):
+        run.with_models(models)

@@ -229,11 +229,6 @@ def test_how_a_model_is_built_is_under_the_checksum(tmp_path):
             load_model(tmp_path / "m.safetensors", lambda: model)
 
 
-def test_a_bias_is_absorbed_by_svd_only():
-    chosen = plan(network(30, 40, 20), share=0.7, methods=("prune",), absorb_bias=True)
-    assert "svd" not in {choice.method for choice in chosen.choices.values()}
-
-
 def test_frozen_stays_frozen_in_plain_modules():
     model = network(16, 24, 8)
     model[0].weight.requires_grad_(False)

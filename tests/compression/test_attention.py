@@ -52,3 +52,16 @@ def test_its_arguments_rebuild_it(attention):
     again = CompressedAttention(**small.config())
     again.load_state_dict(small.state_dict())
     assert torch.equal(again(x, x, x)[0], small(x, x, x)[0])
+
+
+@pytest.mark.parametrize("widths", [{}, {"kdim": 6, "vdim": 7}])
+def test_the_dense_twin_is_frozen_where_its_parts_are(widths):
+    layer = nn.MultiheadAttention(8, 2, **widths)
+    parts = [nn.Linear(columns, 8, bias=False) for columns in (8, widths.get("kdim", 8), widths.get("vdim", 8))]
+    found = CompressedAttention.of(layer, parts)
+    for part in parts:
+        part.requires_grad_(False)
+    assert not any(p.requires_grad for n, p in found.to_dense().named_parameters() if n.endswith("proj_weight"))
+    parts[1].requires_grad_(True)
+    free = {n for n, p in found.to_dense().named_parameters() if n.endswith("proj_weight") and p.requires_grad}
+    assert free == ({"k_proj_weight"} if widths else {"in_proj_weight"})

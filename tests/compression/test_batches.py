@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.compression.batches import Batches, output
+from sshml.compression.batches import Batches, output, right
 from sshml.errors import SSHMLError
 
 MODEL = nn.Linear(3, 2).double()
@@ -90,3 +90,9 @@ def test_the_first_samples_and_no_empty_batch(limit):
     assert all(len(inputs) for inputs, _ in batches)
     seen = torch.cat([inputs for inputs, _ in batches])[:, 0].tolist()
     assert seen == list(range(min(limit, 700)))
+
+
+def test_outputs_that_are_no_numbers_are_not_right():
+    outputs = torch.tensor([[np.nan, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert right(outputs, torch.tensor([0, 0, 0])).tolist() == [False, True, False]
+    assert right(torch.tensor([np.nan, 1.0]), torch.tensor([0, 1])).tolist() == [False, True]

@@ -74,3 +74,16 @@ def test_float32_and_unknown_activations(fitted, wine):
     other.__dict__ |= fitted.__dict__ | {"activation": "swish"}
     with pytest.raises(SSHMLError, match="swish"):
         sshml.compress(other, share=0.5)
+
+
+@pytest.mark.parametrize("classes", [np.array(["a", "b", "c"]), np.array([1, 2, 5])])
+def test_data_may_hold_the_classes_themselves(wine, classes):
+    x, y = wine
+    fitted = MLPClassifier((12,), random_state=0, solver="lbfgs", max_iter=500).fit(x, classes[y])
+    small = sshml.compress(fitted, accuracy=0.9, data=(x, classes[y]))
+    assert set(small.predict(x)) <= set(classes)
+    assert small.score(x, classes[y]) >= 0.9
+    part = y < 2
+    sshml.compress(fitted, accuracy=0.9, data=(x[part], classes[y][part]))
+    with pytest.raises(SSHMLError, match="is none of the classes"):
+        sshml.compress(fitted, share=0.5, data=(x, np.full(len(x), 9 if classes.dtype.kind == "i" else "z")))

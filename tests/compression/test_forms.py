@@ -1,6 +1,7 @@
 import pytest
+from torch import nn
 
-from sshml.compression import CompressedLinear
+from sshml.compression import CompressedLinear, front, plan
 from sshml.compression.forms import METHODS, USUAL, check_methods
 from sshml.errors import SSHMLError
 
@@ -20,3 +21,14 @@ def test_methods_come_as_a_tuple():
 def test_other_methods_are_refused(methods):
     with pytest.raises(SSHMLError, match="choose of svd, mpo, prune, blocks"):
         check_methods(methods)
+
+
+@pytest.mark.parametrize(
+    ("methods", "given"), [("mpo", {"absorb_bias": True}), ("mpo", {"shrink": True}), ("svd", {"blocks": {"0": 2}})]
+)
+def test_options_that_no_method_uses_are_refused(methods, given):
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2))
+    name = next(iter(given))
+    for plan_of in (plan, lambda model, share, **options: front(model, shares=[share], evaluate=len, **options)):
+        with pytest.raises(SSHMLError, match=f"{name} is of the method"):
+            plan_of(model, share=0.5, methods=methods, **given)

@@ -24,3 +24,14 @@ def test_what_is_zero_stays_zero_and_what_is_no_number_stays_so(rng):
     weight = np.full((5, 8), np.nan)
     iterate(weight, rng.normal(size=(2, 8)), columns)
     assert np.isnan(weight).all()
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e8])
+def test_its_scale_does_not_matter(rng, scale):
+    weight, kept, columns = rng.normal(size=(9, 30)), rng.normal(size=(4, 30)), np.empty((9, 4))
+    small, own = weight * scale, kept * scale
+    iterate(weight, kept, columns)
+    for _ in range(2):
+        iterate(small, own, columns)
+    iterate(weight, kept, columns)
+    np.testing.assert_allclose(small / scale, weight, rtol=1e-9, atol=1e-9)

@@ -196,3 +196,17 @@ def test_the_largest_size_that_is_smaller_is_named(kind):
     assert sized(kind, layer, fits, allow_growth=False).n_bytes <= bound
     with pytest.raises(SSHMLError, match="would store"):
         sized(kind, layer, fits + 1, allow_growth=False)
+
+
+def test_the_dense_twin_is_as_free_and_in_the_same_mode(kind):
+    layer = shrink(kind, dense((12, 9))).eval()
+    layer.requires_grad_(False)
+    twin = layer.to_dense()
+    assert not twin.training
+    assert not any(parameter.requires_grad for parameter in twin.parameters())
+    layer.requires_grad_(True).train()
+    layer.bias.requires_grad_(False)
+    twin = layer.to_dense()
+    assert twin.training
+    assert twin.weight.requires_grad
+    assert not twin.bias.requires_grad

@@ -87,3 +87,11 @@ def test_spectra_are_singular_values():
     ((values, rank),) = found.spectra.values()
     assert values == pytest.approx([3.0] * 4)
     assert rank == 2
+
+
+def test_outputs_that_are_no_numbers_are_refused():
+    model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 2))
+    small = compress(model, 0, "svd", rank=2)
+    small[1].bias.data[0] = torch.nan
+    with pytest.raises(SSHMLError, match="of the small model hold NaN"):
+        report(model, small, (torch.randn(8, 6), torch.zeros(8, dtype=torch.long)))

@@ -74,3 +74,13 @@ def test_bad_input(tmp_path):
         diagram(split).mean(np.ones(3))
     with pytest.raises(SSHMLError, match="split"):
         diagram(object())
+
+
+def test_bins_without_a_mean_are_left_out_of_a_line(tmp_path):
+    found = diagram(made(tmp_path, v="0:2", w=1, disorder_v="0:2"), 2)
+    means = np.array([[1.0, np.nan], [1.0, 3.0]])
+    _, _, line, chains = found.along(means)
+    weights = found.chains[1] / found.chains[1].sum()
+    np.testing.assert_allclose(line, [1.0, weights @ [1.0, 3.0]])
+    assert chains.tolist() == found.chains.sum(1).tolist()
+    assert np.isnan(found.along(np.full((2, 2), np.nan))[2]).all()

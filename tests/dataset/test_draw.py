@@ -236,3 +236,16 @@ def test_closed_gaps_are_drawn_again_with_their_parameters():
 def test_what_is_no_spec_is_refused():
     with pytest.raises(SSHMLError, match="expected a DatasetSpec"):
         hoppings("chains", "train", 0, 1)
+
+
+def test_the_last_draw_counts(monkeypatch):
+    spec, seen = DatasetSpec(cells=2, train=3, valid=1, test=1), []
+
+    def closed_until_the_last(spec, drawn):
+        seen.append(1)
+        winding = np.zeros(len(drawn["v"]), dtype=np.int8)
+        return winding, np.full(len(winding), len(seen) < draw.ATTEMPTS)
+
+    monkeypatch.setattr(draw, "labels_of", closed_until_the_last)
+    draw.labelled(spec, "train", 0, 3)
+    assert len(seen) == draw.ATTEMPTS

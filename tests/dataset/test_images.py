@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from sshml.dataset import images
+from sshml.dataset import ImageSplit, images
 from sshml.errors import SSHMLError
 
 module = sys.modules["sshml.dataset.images"]
@@ -122,3 +122,11 @@ def test_no_network(tmp_path, monkeypatch):
 def test_not_an_idx_file(tmp_path, data):
     with pytest.raises(SSHMLError, match="not an IDX file"):
         module._idx_array(tmp_path, data)
+
+
+def test_other_numbers_than_bytes_are_refused():
+    with pytest.raises(SSHMLError, match="expected uint8"):
+        ImageSplit(np.full((2, 1, 3, 3), 65535, dtype=np.uint16), np.zeros(2, dtype=int))
+    split = ImageSplit(np.array([[[[0, 255]]]], dtype=np.uint8), [3])
+    assert split.inputs().tolist() == [[[[0.0, 1.0]]]]
+    assert split.labels.tolist() == [3]

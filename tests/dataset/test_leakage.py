@@ -96,3 +96,10 @@ def test_the_standard_error_is_the_spread_over_fair_signs(chains):
     states = eigenstates(v, w)[1]
     found = np.array([sign_leakage(random_gauge(states, seed), winding) for seed in range(20)])
     assert found[:, 1].mean() == pytest.approx(found[:, 0].std(ddof=1), rel=0.35)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0.0, 1.0, np.nan], [-1, 0, 1]])
+def test_other_labels_are_refused(chains, labels):
+    states = eigenstates(*(x[:60] for x in chains[:2]))[1]
+    with pytest.raises(SSHMLError, match="labels 0 and 1"):
+        sign_leakage(states, np.resize(labels, len(states)))

@@ -162,3 +162,10 @@ def test_a_grid_gives_a_binary_law_more_chains():
     assert DatasetSpec(v="1:2:1000", **small)  # 60^2 / 1000 points / 2^12 chains at each
     with pytest.raises(SSHMLError, match="some twice"):
         DatasetSpec(v="1:2:2", **small)
+
+
+def test_a_law_that_multiplies_zero_makes_one_chain():
+    options = {"cells": 4, "w": 1, "law": "multiplicative", "train": 8, "valid": 2, "test": 2}
+    with pytest.raises(SSHMLError, match="the splits"):
+        DatasetSpec(v=0, disorder_v=1, **options)
+    DatasetSpec(v=0, disorder_w=1, **options)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from sshml.errors import SSHMLError
 from sshml.experiments.claims import (
     NOT_ZERO,
     POSITIVE,
@@ -133,3 +134,9 @@ def test_what_is_shown_of_a_claim():
     assert len(shown(row)) == len(SHOWN)
     assert markdown_line(shown(row)).startswith("| A | a \\| b | s | > 0 |")
     assert "a &lt; b" in markdown_line(shown(row))
+
+
+def test_a_rule_by_standard_errors_takes_no_groups():
+    claim = Claim("a", "b", np.array([0.5, 0.5, -0.4]), rule=POSITIVE, groups=np.array([0, 0, 1]))
+    with pytest.raises(SSHMLError, match="means of its groups"):
+        claim.row()
