@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from sshml.analysis.sweep import Problem
+from sshml.analysis.problem import Problem
 from sshml.arguments import integers
 from sshml.classifier import check_labels
 from sshml.compression import as_blocks

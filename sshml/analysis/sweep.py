@@ -1,6 +1,5 @@
 """Accuracy of a compressed layer against its size: rank of the SVD, bond of the MPO, or weights kept by pruning."""
 
-import copy
 import dataclasses
 import itertools
 
@@ -9,10 +8,11 @@ import torch
 from torch import nn
 
 from sshml.analysis.compressed import compress_run
+from sshml.analysis.problem import Problem
 from sshml.arguments import as_array, function, instance, integers
-from sshml.classifier import Run, StackedLinear, check_labels, children_of, members_of, pick_device, resident, stack
+from sshml.classifier import Run
 from sshml.compression import Spectrum, as_shape, check_weight, find_layer, index_dtype, linear_layers
-from sshml.errors import SSHMLError, one_line
+from sshml.errors import SSHMLError
 
 BLOCK = 2**19
 """Numbers in one block of pre-activations, small enough to stay in a core's cache."""
@@ -28,7 +28,7 @@ class Sweep:
 
     `sizes` (size), ascending: ranks, bonds or weights kept; `accuracy` (member, size); `numbers` and `stored`
     (size): numbers and bytes that represent the weight matrix at this size, the indices of kept weights counted in
-    both; `share` (size): share of the singular values, of the full bond or of the weights that is removed.
+    both; `removed` (size): share of the singular values, of the full bond or of the weights that is removed.
     """
 
     method: str
@@ -37,7 +37,7 @@ class Sweep:
     accuracy: np.ndarray
     numbers: np.ndarray
     stored: np.ndarray
-    share: np.ndarray
+    removed: np.ndarray
     number: int = 0
 
     @property
@@ -58,11 +58,11 @@ class Sweep:
                 "layer": self.number,
                 "module": self.layer,
                 "size": size,
-                "removed": share,
+                "removed": removed,
                 "bytes": stored,
             }
             | {f"seed {seed}": accuracy for seed, accuracy in zip(seeds, self.accuracy[:, i], strict=True)}
-            for i, (size, share, stored) in enumerate(zip(self.sizes, self.share, self.stored, strict=True))
+            for i, (size, removed, stored) in enumerate(zip(self.sizes, self.removed, self.stored, strict=True))
         ]
 
     def smallest(self, threshold=0.95):
@@ -148,7 +148,13 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
             problem.done(len(part.weight) * len(labels))
     sizes = np.array(ranks)
     numbers = sizes * sum(problem.shape)
-    return problem.sweep("svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
+    return _sweep(problem, "svd", sizes, hits, numbers, numbers * problem.itemsize, 1 - sizes / full)
+
+
+def _sweep(problem, method, sizes, hits, numbers, stored, removed):
+    """Return the `Sweep` of counted hits (member, size)."""
+    accuracy, number = hits / len(problem.labels), list(linear_layers(problem.models[0])).index(problem.layer)
+    return Sweep(method, problem.layer, sizes, accuracy, numbers, stored, removed, number)
 
 
 def _factors(weight, moment):
@@ -207,7 +213,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", pr
                 problem.done(len(weight) * len(labels) / len(keeps))
     sizes = np.array(keeps)
     per_weight = problem.itemsize + torch.empty(0, dtype=index_dtype(full)).element_size()
-    return problem.sweep("prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
+    return _sweep(problem, "prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
 
 
 def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="auto", progress=None):
@@ -247,8 +253,8 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
         if progress:
             progress(number, len(bonds))
     itemsize = check_weight(dense).itemsize
-    share, number = 1 - np.array(bonds) / full, list(linear_layers(run.model())).index(name)
-    return Sweep("mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, share, number)
+    removed, number = 1 - np.array(bonds) / full, list(linear_layers(run.model())).index(name)
+    return Sweep("mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, removed, number)
 
 
 def _sizes(sizes, full, name):
@@ -256,107 +262,3 @@ def _sizes(sizes, full, name):
     if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] > full:
         raise SSHMLError(f"{name} {sizes[:8]} must ascend within 1 to {full}.")
     return sizes
-
-
-class Problem:
-    """Models, one of their layers, and the test data; `parts` are groups of members evaluated together."""
-
-    def __init__(self, models, split, layer, view, device, progress):
-        self.progress, self._done = function(progress, "progress", optional=True), 0.0
-        self.models, view = members_of(models, view)
-        self.device = pick_device(device)
-        self.inputs, self.labels = resident(split, view, self.device)
-        self.layer = find_layer(self.models[0], layer)
-        weight = self.models[0].get_submodule(self.layer)
-        if not isinstance(weight, nn.Linear):
-            raise SSHMLError(f"layer {self.layer!r} is a {type(weight).__name__}; a sweep starts from a dense layer.")
-        for model in self.models:
-            check_weight(model.get_submodule(self.layer))
-        self.shape, self.itemsize, self.members = tuple(weight.weight.shape), weight.weight.itemsize, len(self.models)
-        self.inputs = self.inputs.to(weight.weight.dtype)
-
-    def parts(self):
-        """Yield all members at once for a stack of linear layers, else one after another."""
-        together = stack(self.models, self.inputs[:4].cpu(), training=False)
-        if isinstance(together, nn.Sequential) and isinstance(children_of(together).get(self.layer), StackedLinear):
-            yield _StackedPart(self, together.to(self.device))
-        else:
-            for member, model in enumerate(self.models):
-                yield _SinglePart(self, model, member)
-
-    def sweep(self, method, sizes, hits, numbers, stored, share):
-        """Return the `Sweep` of counted hits (member, size)."""
-        accuracy, number = hits / len(self.labels), list(linear_layers(self.models[0])).index(self.layer)
-        return Sweep(method, self.layer, sizes, accuracy, numbers, stored, share, number)
-
-    def done(self, samples):
-        """Report that so many more samples of all members are done, fractions too."""
-        self._done += samples
-        if self.progress:
-            self.progress(round(self._done), self.members * len(self.labels))
-
-
-class _StackedPart:
-    """Members as batched matrix products: the layers before and behind the swept one run on their own."""
-
-    def __init__(self, problem, stacked):
-        self.problem, self.members = problem, slice(None)
-        position = list(children_of(stacked)).index(problem.layer)
-        self.before, layer, self.behind = stacked[:position], stacked[position], stacked[position + 1 :]
-        self.weight, self.bias = layer.weight.detach(), layer.bias
-
-    @torch.no_grad()
-    def blocks(self, rows):
-        """Yield the layer's inputs (member, sample, in) and the labels, some samples at a time."""
-        for x, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
-            yield self.before(x.expand(len(self.weight), *x.shape)), labels
-
-    def start(self, x):
-        """Return the pre-activations of the zero weight: the bias, (member, sample, out)."""
-        z = x.new_zeros(*x.shape[:-1], self.weight.shape[-2])
-        return z if self.bias is None else z.add_(self.bias.detach().unsqueeze(-2))
-
-    def scores(self, z):
-        """Return the logits (member, sample, class) that follow from pre-activations."""
-        return self.behind(z)
-
-    @torch.no_grad()
-    def hits(self, z, labels):
-        """Return the number of samples each member classifies rightly, given pre-activations."""
-        scores = self.scores(z)
-        check_labels(labels, scores.shape[-1])
-        return (scores.argmax(-1) == labels).sum(1).cpu().numpy()
-
-
-class _SinglePart(_StackedPart):
-    """Any module: it runs as a whole, with the forward of the swept layer replaced."""
-
-    def __init__(self, problem, model, member):
-        self.problem, self.members = problem, slice(member, member + 1)
-        self.model = copy.deepcopy(model).to(problem.device).eval()
-        self.module = self.model.get_submodule(problem.layer)
-        self.weight = self.module.weight.detach()[None]
-        self.bias = None if self.module.bias is None else self.module.bias[None]
-
-    @torch.no_grad()
-    def blocks(self, rows):
-        for inputs, labels in zip(self.problem.inputs.split(rows), self.problem.labels.split(rows), strict=True):
-            self.inputs, seen = inputs, []
-            with self.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0])):
-                try:
-                    self.model(self.inputs.clone())
-                except (RuntimeError, ValueError, TypeError, IndexError) as error:
-                    shape = tuple(inputs.shape[1:])
-                    raise SSHMLError(f"the network does not take inputs of shape {shape}: {one_line(error)}") from error
-            if len(seen) != 1:
-                raise SSHMLError(
-                    f"layer {self.problem.layer!r} runs {len(seen)} times in one pass; a sweep needs a layer that runs"
-                    " once."
-                )
-            yield seen[0][None], labels
-
-    def scores(self, z):
-        self.module.forward = lambda _: z[0].clone()  # z goes on to the next rank, whatever the model does to it
-        scores = self.model(self.inputs.clone())
-        del self.module.forward
-        return scores[None]

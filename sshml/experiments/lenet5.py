@@ -5,8 +5,10 @@ ranks and bonds chosen jointly on the training images, and the two convolutions 
 of theirs, before and after three epochs of fine-tuning.
 
 The criterion was written before the run: the mean over seeds within .001 of the published accuracy. The recipe is that
-of FC2 with half of its batch; the learning rates, of MPOs that of FC2, of dense networks a tenth of it, were chosen by
-the validation accuracy of three seeds that no result uses, in 25 epochs. A first full run had a tenth for both.
+of FC2 with half of its batch; the learning rates, for MPOs that of FC2, for dense networks 3e-3, were chosen by the
+validation accuracy of three seeds that no result uses, in 25 epochs: MPO 3e-3 / 1e-2 / 2e-2 .9887 / .9914 / .9895 (at
+1e-2, no L2 term .9898, three times as much .9899, batch 256 .9891, a cosine .9896), dense 1e-3 / 3e-3 / 1e-2 .9904 /
+.9919 / .9907. A first full run had 1e-3 for both: dense .9927, MPO .9884.
 """
 
 import dataclasses
@@ -58,7 +60,7 @@ class Settings(Averaged):
     seeds: int = 2
     epochs: int = 4
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     mpo_rate: float = 1e-2
     shares: tuple = (0.1,)
 

@@ -23,6 +23,7 @@ def new_figure(rows=1, columns=1, width=3.4, height=2.6, **options):
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for number, ax in enumerate(axes.flat):
         ax.tick_params(labelsize=7, which="both")
+        ax.set_prop_cycle(color=COLORS)
         for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
             text.set_fontsize(8)
         if axes.size > 1:

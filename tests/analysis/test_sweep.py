@@ -134,7 +134,7 @@ def test_what_a_size_stores(run, dataset):
     assert keeps.stored[0] == 10 * (4 + 2)
     small = compress(run.model(), 0, "prune", keep=10)
     assert keeps.stored[0] == small[1].n_bytes - 12 * 4
-    assert ranks.share[0] == 1 - 1 / 12
+    assert ranks.removed[0] == 1 - 1 / 12
 
 
 def test_smallest_size_that_keeps_a_threshold_and_stays_there():

@@ -143,7 +143,7 @@ def _compression(head, run, test, device):
     ranks = analysis.rank_sweep(run, test, device=device)
     for sweep in (ranks, analysis.prune_sweep(run, test, keeps=keeps, device=device)):
         for (seed, i), accuracy in np.ndenumerate(sweep.accuracy):
-            row = head | {"method": sweep.method, "size": sweep.sizes[i], "kept": f"{1 - sweep.share[i]:.6g}"}
+            row = head | {"method": sweep.method, "size": sweep.sizes[i], "kept": f"{1 - sweep.removed[i]:.6g}"}
             yield row | {"bytes": sweep.stored[i], "seed": seed, "accuracy": f"{accuracy:.6g}"}
 
 
