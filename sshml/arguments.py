@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 SHOWN = 80
 """Letters of a value that an error shows."""
@@ -137,7 +137,7 @@ def as_array(value, name, *, axes=None, kinds="iuf", dtype=None, finite=False):
     try:
         found = np.asarray(value)
     except Exception as error:  # whatever the sequences, lengths and __array__ of foreign objects raise
-        raise SSHMLError(f"{name}: got no array of real numbers ({_line(error)}).") from None
+        raise SSHMLError(f"{name}: got no array of real numbers ({flat(error):.200}).") from None
     if found.dtype.kind not in kinds:
         if found.size == 0 and found.dtype.kind == "f":
             found = found.astype(np.int64)
@@ -161,15 +161,11 @@ def _from_tensor(tensor, name, torch):
     try:
         return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     except Exception as error:  # types numpy does not know, tensors of a transform
-        raise SSHMLError(f"{name}: got a tensor of {tensor.dtype} without numbers ({_line(error)}).") from None
+        raise SSHMLError(f"{name}: got a tensor of {tensor.dtype} without numbers ({flat(error):.200}).") from None
 
 
 def _axes(axes):
     return "" if axes is None else f" ({axes})"
-
-
-def _line(error):
-    return " ".join(str(error).split())[:200]
 
 
 def integers(value, name, least=None, most=None):

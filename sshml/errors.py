@@ -22,9 +22,18 @@ def is_out_of_memory(error):
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
+def flat(text):
+    r"""Return what something says as one line.
+
+    >>> flat(ValueError("two\n  lines"))
+    'two lines'
+    """
+    return " ".join(str(text).split())
+
+
 def one_line(error):
     """Return an error as a line; with its kind, file and line where it is none that a user can mend."""
-    text = " ".join(str(error).split())
+    text = flat(error)
     if isinstance(error, SSHMLError):
         return text
     frames = traceback.extract_tb(error.__traceback__)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sshml.arguments import as_path
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 try:
     from isal.isal_zlib import crc32  # the same numbers ten times as fast
@@ -81,7 +81,7 @@ def _opened(path, expected, sealed):
         TypeError,
         ValueError,
     ) as error:  # what h5py makes of lost bytes
-        raise SSHMLError(f"{path} is damaged and cannot be read ({_one_line(error)}).") from None
+        raise SSHMLError(f"{path} is damaged and cannot be read ({flat(error)}).") from None
 
 
 def format_of(path):
@@ -102,7 +102,7 @@ def format_of(path):
         with h5py.File(path, "r") as file:
             found = read_attribute(file, "format")
     except (OSError, RuntimeError) as error:
-        raise SSHMLError(f"{path} cannot be read ({_one_line(error)}).") from None
+        raise SSHMLError(f"{path} cannot be read ({flat(error)}).") from None
     return found if isinstance(found, str) else ""
 
 
@@ -197,10 +197,6 @@ def _refuse_broken_seal(path, needed):
             if file.read(8) == b"\x89HDF\r\n\x1a\n":
                 raise SSHMLError(f"{path} is damaged or truncated: the checksum at its end is missing.")
     return False
-
-
-def _one_line(error):
-    return " ".join(str(error).split())
 
 
 def read_attribute(file, name):

@@ -11,7 +11,7 @@ from sshml.classifier.augment import augmented
 from sshml.classifier.ensemble import NotVectorised, stacked_state
 from sshml.classifier.optimizing import Average, Steps
 from sshml.classifier.run import logits_of
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 HISTORY = ("train_loss", "valid_loss", "valid_accuracy")
 
@@ -235,8 +235,7 @@ def _named_errors(where):
     except (SSHMLError, NotVectorised):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise SSHMLError(f"the network failed {where}: {type(error).__name__}: {text:.300}") from error
+        raise SSHMLError(f"the network failed {where}: {type(error).__name__}: {flat(error):.300}") from error
 
 
 def cross_entropies(logits, labels, smoothing=0.0):

@@ -11,7 +11,7 @@ from sshml.arguments import integer, integers
 from sshml.classifier.chance import Chance
 from sshml.classifier.ensemble import check_alike, stacked_state, state_of
 from sshml.classifier.run import logits_of
-from sshml.errors import SSHMLError, one_line
+from sshml.errors import SSHMLError, flat, one_line
 
 
 def asked_for(factory, seeds):
@@ -115,8 +115,7 @@ def check_takes(model, source, others):
         with Chance(0):
             logits = model.eval()(example.clone())
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise SSHMLError(f"the network does not take inputs of shape {shape}: {text:.300}") from error
+        raise SSHMLError(f"the network does not take inputs of shape {shape}: {flat(error):.300}") from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(example):
         got = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else f"a {type(logits).__name__}"
         raise SSHMLError(f"the network gives {got} for {len(example)} samples; expected logits (sample, class).")

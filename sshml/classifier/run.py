@@ -14,7 +14,7 @@ from sshml.classifier.ensemble import NotVectorised, has_hooks, has_own_code, st
 from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
 from sshml.classifier.spec import TrainingSpec
 from sshml.dataset import check_view
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 CHUNK = 2**19
 """Inputs evaluated at once: numbers of one member in a block of samples, the same for any number of members."""
@@ -154,8 +154,8 @@ def _logits_of(parts, inputs):
         except NotVectorised:
             raise
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            shape, text = tuple(inputs.shape[1:]), " ".join(str(error).split())
-            raise SSHMLError(f"the networks do not take inputs of shape {shape}: {text:.200}") from error
+            shape = tuple(inputs.shape[1:])
+            raise SSHMLError(f"the networks do not take inputs of shape {shape}: {flat(error):.200}") from error
     if not torch.isfinite(logits).all():
         raise SSHMLError("the networks give NaN or infinite numbers; look at their weights and at the inputs.")
     return logits

@@ -18,8 +18,9 @@ class Batches:
 
     Args:
         data: an array or tensor of inputs (sample, ...); a tuple (inputs, labels); an object with `inputs` and
-            `labels`, as a split of a dataset; or a list or `DataLoader` of batches, each an array, a tuple (inputs,
-            labels) or a dictionary of the model's arguments.
+            `labels`, as a split of a dataset, which is read in its default view (for networks of a run that saw
+            another one give `resident(split, run.training.view)`); or a list or `DataLoader` of batches, each an array,
+            a tuple (inputs, labels) or a dictionary of the model's arguments.
         model: whose device and type of numbers floating-point inputs take.
 
     Raises:

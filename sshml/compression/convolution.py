@@ -7,6 +7,7 @@ from sshml.compression.layer import CompressedLinear, like_it
 from sshml.compression.lowrank import LowRankLinear
 
 FUNCTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d}
+SIZES = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 
 
 class CompressedConv(nn.Module):
@@ -43,16 +44,14 @@ class CompressedConv(nn.Module):
     @classmethod
     def of(cls, layer, parts):
         """Return the layer of an `nn.Conv1d` or `nn.Conv2d` with parts for its kernel; the bias is the same object."""
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-        taken = {name: getattr(layer, name) for name in names}
+        taken = {name: getattr(layer, name) for name in SIZES}
         new = cls(parts, **taken, bias=False, padding_mode=layer.padding_mode)
         new.bias = layer.bias
         return new
 
     def config(self):
         """Return the constructor's arguments as plain data."""
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-        taken = {name: _plain(getattr(self, name)) for name in names}
+        taken = {name: _plain(getattr(self, name)) for name in SIZES}
         return {
             "parts": [described(part) for part in self.parts],
             **taken,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from sshml.arguments import as_array, real
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 from sshml.statistics import group_means, mean_std, with_test_error, written
 
 
@@ -157,7 +157,7 @@ def shown(row):
 
 def markdown_line(cells):
     """Return a line of a table in Markdown."""
-    texts = [" ".join(str(cell).split()).replace("|", "\\|").replace("<", "&lt;") for cell in cells]
+    texts = [flat(cell).replace("|", "\\|").replace("<", "&lt;") for cell in cells]
     return f"| {' | '.join(texts)} |"
 
 

@@ -22,6 +22,7 @@ from sshml.experiments import Claim, Experiment, Job, at_most, near
 from sshml.experiments.image_nets import (
     FAMILIES,
     FC2_DENSE,
+    FC2_HEAD,
     FC2_SHAPE,
     LONG,
     TESTED,
@@ -89,7 +90,7 @@ def truncate(where, data, dense, method, share, training, seeds, valid):
     """
     split, run = images(data, where.root, valid), trained(dense, FC2)
     test, before = resident(split.test), run.accuracy(split.test, where.device)
-    numbers, spec = share * FC2_DENSE - 2560, TrainingSpec(**training)
+    numbers, spec = share * FC2_DENSE - FC2_HEAD, TrainingSpec(**training)
     if method == "dense":  # what the further training alone brings
         small, size = run.models(), {"size": 0}
     elif method == "joint":
@@ -153,7 +154,7 @@ def _size(method, numbers, weights):
         return {"max_bond": choose_bonds(weights, FC2_SHAPE, budget=numbers), "shape": FC2_SHAPE}
     if method in FAMILIES:
         return {"max_bond": bond_for(FAMILIES[method], numbers), "shape": FAMILIES[method]}
-    return {"rank": max(1, int(numbers / 1040))} if method == "svd" else {"keep": int(numbers / 2)}
+    return {"rank": max(1, int(numbers / (784 + 256)))} if method == "svd" else {"keep": int(numbers / 2)}
 
 
 def claims(tables, settings):

@@ -38,8 +38,11 @@ ENTROPIES = "entropies.json"
 TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 TESTED = 10000
 """Images in the test sets of MNIST, Fashion-MNIST and CIFAR-10."""
-FC2_DENSE = 784 * 256 + 256 * 10
-"""Weights of dense FC2, biases aside."""
+FC2_HEAD = 256 * 10
+FC2_DENSE = 784 * 256 + FC2_HEAD
+"""Weights of dense FC2, biases aside; those of its layer 2."""
+DLRT = (784, 500, 500, 500, 500, 10)
+"""Widths of the network of Schotthoefer et al., NeurIPS 2022 (dynamical low-rank training)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,10 +38,10 @@ from sshml.compression import MPOShape, compress, n_bytes
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import NEGATIVE, POSITIVE, Claim, Experiment, Job, lenet5
-from sshml.experiments.image_nets import FC2_SHAPE, TESTED, TITLES, Training, accuracy_of
+from sshml.experiments.image_nets import DLRT, FC2_SHAPE, TESTED, TITLES, Training, accuracy_of
 from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_points
 
-WIDTHS = {"FC2": (784, 256, 10), "784-500x4": (784, 500, 500, 500, 500, 10)}
+WIDTHS = {"FC2": (784, 256, 10), "784-500x4": DLRT}
 WIDE = MPOShape((4, 5, 5, 5), (4, 7, 7, 4))
 SQUARE = MPOShape((4, 5, 5, 5), (4, 5, 5, 5))
 SHAPES = {"FC2": {"1": FC2_SHAPE}, "784-500x4": {"1": WIDE, "3": SQUARE, "5": SQUARE, "7": SQUARE}}

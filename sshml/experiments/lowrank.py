@@ -19,6 +19,7 @@ from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
 from sshml.experiments.image_nets import (
+    DLRT,
     TESTED,
     Training,
     accuracy_of,
@@ -76,7 +77,7 @@ FULL = {"networks": tuple(NETWORKS), "shares": (0.384, 0.135, 0.089, 0.076), "ep
 
 def network(name):
     """Return an untrained dense network of a name."""
-    return FC2() if name == "fc2" else MLP((784, 500, 500, 500, 500, 10))
+    return FC2() if name == "fc2" else MLP(DLRT)
 
 
 def dense(where, name, training, seeds, valid):
