@@ -19,17 +19,9 @@ from sshml.compression import compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import (
-    DLRT,
-    TESTED,
-    Training,
-    accuracy_of,
-    plan_of_ranks,
-    ranks_of,
-    ranks_within,
-    train,
-)
+from sshml.experiments.image_nets import DLRT, TESTED, Training, accuracy_of, train
 from sshml.experiments.poster.measurements import FILE, chains
+from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 PUBLISHED = {0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}

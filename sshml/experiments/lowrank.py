@@ -18,17 +18,8 @@ from sshml.compression import FrobeniusDecay, LowRank, compress, n_bytes, stable
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import (
-    DLRT,
-    TESTED,
-    Training,
-    accuracy_of,
-    plan_of_ranks,
-    ranks_of,
-    ranks_within,
-    too_short,
-    train,
-)
+from sshml.experiments.image_nets import DLRT, TESTED, Training, accuracy_of, too_short, train
+from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
 PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}

@@ -105,7 +105,7 @@ def test_what_a_source_said_comes_first():
 def test_a_single_value_has_neither_deviation_nor_error():
     row = Claim("A", "b", [0.5]).row()
     assert (row["mean"], row["std"], row["error"], row["seeds"]) == ("0.5", "", "", 1)
-    assert Claim("A", "b", [0.5, 0.7]).row()["std"] == "0.141"
+    assert Claim("A", "b", [0.5, 0.7]).row()["std"] == "0.141421"
 
 
 def test_the_error_of_a_shared_test_set_is_in_the_standard_error():

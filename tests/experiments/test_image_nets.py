@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sshml.compression import MPOLinear, compress, n_bytes, n_parameters
+from sshml.compression import MPOLinear, n_parameters
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Result, Where
@@ -18,8 +18,6 @@ from sshml.experiments.image_nets import (
     bond_for,
     fc2_factory,
     fc2_share,
-    plan_of_ranks,
-    ranks_within,
     train,
     trained,
 )
@@ -64,21 +62,3 @@ def test_the_best_test_epoch_stands_beside_the_one_chosen_on_validation(small_im
     table = found.tables.columns("accuracy", family="dense")
     assert (best_tests(table) >= table["test"]).all()
     assert np.isnan(best_tests({"test": np.ones(3)})).all()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_the_largest_ranks_within_a_share_of_the_bytes(dtype):
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.Linear(30, 30), torch.nn.Linear(30, 5)).to(dtype)
-
-    def ranks(setting):
-        return {"0": max(1, round(setting * 30)), "1": 2}
-
-    found = ranks_within(model, ranks, 0.5)
-    chosen = plan_of_ranks(model, found)
-    assert set(chosen.choices) == {"0", "1"}
-    small, more = (n_bytes(compress(model, plan_of_ranks(model, found | {"0": found["0"] + k}))) for k in (0, 1))
-    assert small <= 0.5 * n_bytes(model) < more
-    assert set(plan_of_ranks(model, {"0": 30, "1": 2}).choices) == {"1"}
-    with pytest.raises(SSHMLError, match=r"store more than 10\.0% of the bytes"):
-        ranks_within(model, ranks, 0.1)
