@@ -132,20 +132,16 @@ def show(
 
     refuse_same(out, data)
     refuse_figure(out, force)
-    dataset = open_dataset(data)
-    chosen = choose("split", split, dataset.splits)
-    count, middle = min(count, len(chosen)), dataset.spec.cells
-    energies, winding, psi = chosen.read(("energies", "winding", "states"), slice(count))
-    edge = (psi[:, middle, [0, 1, -2, -1]] ** 2).sum(1)
-    ratio = [None] * count if dataset.spec.is_longer else chosen.ratio[:count].tolist()
+    found = preview(choose("split", split, open_dataset(data).splits), count, states)
     rows = []
-    for chain in range(count):
-        gap, share = float(np.abs(energies[chain]).min()), float(edge[chain])
-        cells = (ratio[chain], gap, share) if json else (_number(ratio[chain]), f"{gap:.4g}", f"{share:.3f}")
-        rows.append((chain, int(winding[chain]), *cells))
+    for chain, winding in enumerate(found.winding.tolist()):
+        gap, share = float(np.abs(found.energies[chain]).min()), float(found.edge[chain])
+        ratio = None if found.ratio is None else float(found.ratio[chain])
+        cells = (ratio, gap, share) if json else (_number(ratio), f"{gap:.4g}", f"{share:.3f}")
+        rows.append((chain, winding, *cells))
     head = ("chain", "winding number", "w/v", "smallest |E|", "share in the end cells")
     print_table(f"{data}, {split}", head, rows, json)
-    save(chains_figure(preview(chosen, count, states)), out, force)
+    save(chains_figure(found), out, force)
     if not json:
         print(out)
 

@@ -17,7 +17,8 @@ MARKED = 300
 class Preview:
     """The first chains of a split, and some of them over w/v.
 
-    `windings`: possible labels; `winding`, `energies` (chain, level), `ratio` (chain): w/v, None with longer range.
+    `windings`: possible labels; `winding`, `energies` (chain, level), `ratio` (chain): w/v, None with longer range;
+    `edge` (chain): share of the first level at or above the middle on the two sites at either end.
     `chosen`: some chains; `density` (chosen, site): |psi|^2 of the first level at or above the middle; `marker`
     (chosen, cell): the local chiral marker. `markers` {name: (marked chain)} with `marked_ratio`, `marked_winding`, of
     more chains. `diagram`: the `Diagram` of the split where it spans one.
@@ -27,6 +28,7 @@ class Preview:
     winding: np.ndarray
     energies: np.ndarray
     ratio: np.ndarray | None
+    edge: np.ndarray
     chosen: np.ndarray
     density: np.ndarray
     marker: np.ndarray
@@ -45,7 +47,7 @@ def preview(split, count=24, states=3):
         states: chains whose states are shown, 1 to 12.
 
     Raises:
-        SSHMLError: no split of a dataset file, or a number below 1.
+        SSHMLError: no split of a dataset file, or a number out of range.
     """
     having(split, "split", ("read", "spec", "ratio"), "a split of a dataset file, as open_dataset(path).test")
     count, states = min(integer(count, "count", 1), len(split)), integer(states, "states", 1, 12)
@@ -53,14 +55,16 @@ def preview(split, count=24, states=3):
     energies, winding, psi = split.read(("energies", "winding", "states"), slice(marked))
     ratio = None if split.spec.is_longer else split.ratio[:marked]
     order = np.arange(count) if ratio is None else np.argsort(ratio[:count])
+    middle = psi[:, split.spec.sites // 2] ** 2
     chosen = order[np.linspace(0, count - 1, min(states, count)).round().astype(int)]
     return Preview(
         windings=split.spec.windings,
         winding=winding[:count],
         energies=energies[:count],
         ratio=None if ratio is None else ratio[:count],
+        edge=middle[:count, [0, 1, -2, -1]].sum(1),
         chosen=chosen,
-        density=psi[chosen, split.spec.sites // 2] ** 2,
+        density=middle[chosen],
         marker=local_chiral_marker(psi[chosen], split.spec.boundary),
         markers=markers(psi, energies, split.spec.boundary),
         marked_winding=winding,

@@ -20,6 +20,8 @@ def test_what_is_shown(tmp_path, options):
     assert found.energies.shape == (10, sites)
     assert found.density.shape == (3, sites)
     np.testing.assert_allclose(found.density.sum(1), 1, atol=1e-5)
+    states = split.read("states", slice(10))[:, sites // 2]
+    np.testing.assert_allclose(found.edge, 1 - (states[:, 2:-2] ** 2).sum(1), atol=1e-5)
     assert found.marker.shape == (3, 4)
     assert len(found.markers["inverse participation ratio"]) == len(found.marked_winding) == 300
     assert (found.diagram is not None) == ("disorder_v" in options)
