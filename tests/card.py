@@ -58,7 +58,7 @@ def card():
         mock.patch("sshml.classifier.training.pick_device", return_value=CARD),
         mock.patch("sshml.classifier.training.check_kept"),
         mock.patch("sshml.classifier.run.pick_device", return_value=CARD),
-        mock.patch("sshml.analysis.sweep.pick_device", return_value=CARD),
+        mock.patch("sshml.analysis.problem.pick_device", return_value=CARD),
         _Card(),
     ):
         yield CARD

@@ -196,7 +196,7 @@ ALSO = {
 
 LEFT_OUT = {
     "dataset": "Dataset Diagram ImageDataset ImageSplit Preview Split",  # made by open_dataset and images
-    "classifier": "Recipe Run StackedLinear check_labels"  # made by fit and stack
+    "classifier": "Recipe Run StackedLinear check_labels has_hooks"  # made by fit and stack; for those who checked
     " FC2 LeNet5 CumulativeLogs",  # without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product shrinkage Spectrum tensorised",  # steps of others, which check
@@ -402,7 +402,7 @@ def made(data, run, folder):
                 "train": inputs,
                 "valid": inputs,
                 "training": training,
-                "teacher": None,
+                "teacher": nn.Linear(6, 2),
                 "share": 0.5,
                 "temperature": 2.0,
                 "seed": 0,

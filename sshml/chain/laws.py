@@ -46,8 +46,9 @@ def _uniform_mean(x, strength):
 
     with np.errstate(divide="ignore", invalid="ignore"):
         smooth = (antiderivative(x + strength / 2) - antiderivative(x - strength / 2)) / strength
-        square = np.where(x == 0, 0.0, strength / np.where(x == 0, 1.0, x)) ** 2
-    return np.where(np.abs(strength) > 1e-2 * np.abs(x), smooth, _log(x) - square / 24 - square**2 / 320)
+        narrow = np.abs(strength) <= 1e-2 * np.abs(x)
+        square = np.where(narrow & (x != 0), strength / np.where(x == 0, 1.0, x), 0.0) ** 2
+    return np.where(narrow, _log(x) - square / 24 - square**2 / 320, smooth)
 
 
 def _normal(x, strength, u):
