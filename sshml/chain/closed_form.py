@@ -42,7 +42,7 @@ def solve(v, w, energies, states, certified):
 def _solve_block(v, w, energies, states, certified, first):
     chains, cells = len(v), states.shape[1] // 2
     lane, sines = np.zeros((ROWS, LANES)), np.empty((cells, LANES))
-    slopes = np.empty((3, LANES))
+    slopes = np.empty((2, LANES))
     good, before = np.ones(LANES, np.bool_), np.full(LANES, 2.0)
     for at in range(LANES):
         lane[V, at], lane[W, at] = v[min(first + at, chains - 1)], w[min(first + at, chains - 1)]
@@ -157,7 +157,6 @@ def _bound_level(lane, sines, slopes, cells, good):
         above = ratio > 1 + 1 / cells
         start = (ratio - 1) ** 2 / ratio if above else -4 * np.sin(kappa / 2) ** 2
         slopes[0, at] = start if (ratio > 1) & (cells * np.log(ratio) < np.log(DEEP)) else 0.0
-        slopes[2, at] = 0.0
     for _ in range(BOUND_NEWTON):
         for at in range(LANES):
             tau, s, d, ds, dd = slopes[0, at], 0.0, 1.0, 0.0, 0.0

@@ -133,6 +133,22 @@ def test_fresh_signs_make_the_network_blind_to_the_gauge(dataset):
     assert scores[True].mean() > scores[False].mean() + 0.1
 
 
+def test_flipped_levels_keep_their_size(rng):
+    data, seen = toy(rng), []
+
+    def loss(inputs, logits, labels):
+        seen.append(inputs.clone())
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(
+            labels
+        )
+
+    fit(factory, data, data, TrainingSpec(epochs=1, batch_size=64, flip_signs=True), seeds=2, loss=loss)
+    known = {tuple(np.abs(x.ravel()).astype(np.float32).round(5)) for x in data.inputs}
+    assert {tuple(x) for x in seen[0].abs().flatten(2).flatten(0, 1).numpy().round(5)} == known
+    signs = torch.sign(seen[0] / seen[0].abs().clamp_min(1e-12))
+    assert 0.4 < float((signs > 0).double().mean()) < 0.6
+
+
 def test_progress_counts_epochs(rng):
     calls = []
     for network, expected in ((factory, 3), (NETWORKS["dropout"], 6)):
