@@ -96,3 +96,21 @@ def test_one_matrix_with_every_sample(rows, inner, columns, samples):
     torch.manual_seed(0)
     matrix, x = torch.randn(rows, inner), torch.randn(samples, columns, inner).mT
     torch.testing.assert_close(broadcast(matrix, x), matrix @ x, atol=1e-4, rtol=1e-4)
+
+
+def test_rows_and_batches_of_rows_go_through_onednn(monkeypatch):
+    seen = []
+
+    class Spy:
+        @staticmethod
+        def apply(rows, weight):
+            seen.append(tuple(rows.shape))
+            return rows @ weight.T
+
+    monkeypatch.setattr(products, "_Linear", Spy)
+    monkeypatch.setattr(products, "_fits", lambda a, b: True)
+    weight = torch.randn(4, 3)
+    for shape in ((5, 3), (2, 5, 3), (3,)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(linear(x, weight), x @ weight.T)
+    assert seen == [(5, 3), (10, 3)]

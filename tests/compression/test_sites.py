@@ -133,3 +133,10 @@ def test_what_stays_dense_stands_in_the_report():
     rows = {row["site"]: row for row in report(model, small).rows}
     assert rows["0"]["reason"] == "Embedding has no compressed form"
     assert rows["0"]["bytes"] == 9 * 6 * 4
+
+
+def test_what_parametrises_a_weight_is_no_layer_of_its_own():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 5)), nn.ReLU(), nn.Linear(5, 2))
+    sites, reasons = survey(model)
+    assert set(sites) == {"0", "2"}
+    assert reasons == {}
