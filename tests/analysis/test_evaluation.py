@@ -71,6 +71,26 @@ def test_calibrated_and_blind_networks_on_other_data():
     np.testing.assert_allclose(found.error, 0, atol=1e-7)
 
 
+class Says(nn.Module):
+    """Says class 0 with a probability that stands in its first input."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+
+    def forward(self, x):
+        return 0 * self.layer(x) + torch.cat([x, 1 - x], 1).log()
+
+
+def test_bins_of_the_largest_probability_are_even():
+    sure = np.array([0.51, 0.59, 0.62, 0.74, 0.76, 0.86, 0.88, 0.99, 0.03])  # the last one is .97 for class 1
+    data = SimpleNamespace(inputs=sure[:, None], labels=np.zeros(9, dtype=int))
+    found = evaluate(fit(Says, data, data, TrainingSpec(epochs=1), 1), data, bins=4)
+    assert found.said.tolist() == [[3, 1, 2, 3]]
+    np.testing.assert_allclose(found.right, [[1, 1, 1, 2 / 3]])
+    np.testing.assert_allclose(found.confidence[0, 1:], [0.74, 0.81, (0.88 + 0.99 + 0.97) / 3], atol=1e-6)
+
+
 def test_bad_calls(run, dataset):
     for bins in (0, 2.5, True):
         with pytest.raises(SSHMLError, match="bins"):

@@ -48,7 +48,7 @@ def test_generate_in_every_way(call, tmp_path):
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupted_command_leaves_nothing(tmp_path, name, code):
-    command = [sys.executable, "-c", "from sshml.cli import main; main()", "generate", "x.h5", "--train", "50000000"]
+    command = [sys.executable, "-c", "from sshml.cli import main; main()", "generate", "x.h5", "--train", "5000000"]
     default = functools.partial(signal.signal, getattr(signal, name), signal.SIG_DFL)  # a background shell ignores it
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=tmp_path, preexec_fn=default, **pipes)
