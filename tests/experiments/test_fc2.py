@@ -31,6 +31,16 @@ def test_numbers_figures_and_claims(small_images, reproduced):
     for family in ("two matrices", "two sites", "three sites", "five sites"):
         assert 0.7 * shares["mpo"] < shares[family] <= 1.02 * shares["mpo"]
 
+    ax = fc2._curve_figure(found.tables, fc2.Settings(**SETTINGS, shares=(0.14, 0.3))).axes[0]
+    (dense,) = (line for line in ax.get_lines() if line.get_label() == "dense")
+    np.testing.assert_allclose(dense.get_ydata(), curve["test"][curve["family"] == "dense"].mean())
+    drawn = {bars.get_label(): bars.lines[0].get_data() for bars in ax.containers}
+    for family, label in fc2.LABELS.items():
+        mine = curve["family"] == family
+        x, y = drawn[label]
+        np.testing.assert_allclose(x, np.unique(curve["share"][mine]))
+        np.testing.assert_allclose(y, [curve["test"][mine & (curve["share"] == share)].mean() for share in x])
+
     truncated = found.tables.columns("truncated", data="mnist", share=0.3)
     assert set(truncated["method"]) == set(fc2.TRUNCATED)
     svd = truncated["method"] == "svd"
@@ -43,6 +53,11 @@ def test_nothing_to_truncate_is_no_reason_to_lose_the_training(small_images, rep
     found = reproduced("fc2", **SETTINGS | {"epochs": 1}, shares=())
     assert len(found.tables.columns("curve")["test"]) == 2 * 14
     assert found.failures == []
+
+
+def test_truncated_networks_are_trained_further_at_a_fifth_of_the_rate():
+    rates = {job.arguments["training"].learning_rate for job in fc2.jobs(fc2.Settings()) if "method" in job.arguments}
+    assert rates == {fc2.Settings().learning_rate / 5}
 
 
 def test_sizes_stay_within_the_share():

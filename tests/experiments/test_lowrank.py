@@ -19,6 +19,13 @@ def test_every_way_at_its_share(small_images, reproduced):
         assert ((table["used"] > 0.15) & (table["used"] <= 0.2)).all()
     assert found.tables.columns("networks", network="fc2", way="dense", share=1)["used"].tolist() == [1, 1]
     assert len(found.tables.columns("stable", network="fc2")["epoch"]) >= 1
+    (line,) = (
+        line
+        for line in lowrank._draw(found.tables, lowrank.Settings(**settings, shares=(0.2,))).axes[0].get_lines()
+        if line.get_label() == "dense"
+    )
+    dense = found.tables.columns("networks", network="fc2", way="dense", share=1)["accuracy"]
+    assert line.get_ydata()[0] == pytest.approx(dense.mean())
     control = [row for row in found.claims if row["id"] == "control"]
     assert len(control) == 1
 
