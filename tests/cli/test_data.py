@@ -95,6 +95,10 @@ def test_show(call, folder, tmp_path):
     assert figure.stat().st_size > 5000
     assert call(folder, "show", "chains.h5", "--out", figure)[0] == 2  # it exists
     assert call(folder, "show", "chains.h5", "--out", tmp_path / "c.png", "--split", "all")[0] == 2
+    own = tmp_path / "data.png"
+    own.write_bytes((folder / "chains.h5").read_bytes())
+    assert call(folder, "show", own, "--out", own, "--force")[0] == 2  # what is read is never replaced
+    assert own.read_bytes() == (folder / "chains.h5").read_bytes()
 
 
 SIZES = ("--train", 60, "--valid", 5, "--test", 40)
