@@ -67,6 +67,7 @@ def test_too_little_memory_is_one_line(call, folder, tmp_path, arguments):
 def test_options_by_names_that_others_use(call, tmp_path):
     code, _, err = call(tmp_path, "generate", "x.h5", "--sites", 8)
     assert code == 2
-    assert "No such option: --sites" in err
+    assert "No such option" in err
+    assert "--sites" in err.partition("(")[0]
     assert "Here it is --cells, half as many." in err
     assert "Here it is" not in call(tmp_path, "generate", "x.h5", "--colour", "red")[2]
