@@ -70,6 +70,7 @@ EQUAL = {
     "return np.array([gaussian_entropy(*s) for s in sides]), "
     "np.array([gaussian_spread(*s, draws=50) for s in sides])": "one weight more or less",
     'if network == "small" and method in PUBLISHED_TIMES:': "draws",
+    "found = measure(trained, dataset, layer_of(layer), vectors=1)": "more vectors than are shown",
 }
 """Lines whose change, as it was drawn, changes no result, and why; they are not drawn again."""
 
