@@ -167,4 +167,4 @@ def test_values_are_shown_in_a_line():
 
 def test_a_bound_of_64_bits_is_named_in_powers():
     with pytest.raises(SSHMLError, match=r"from 0 to 2\^64 - 1"):
-        integer(2**64, "seed", 0, 2**64 - 1)
+        arguments.integer(2**64, "seed", 0, 2**64 - 1)
