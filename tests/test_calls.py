@@ -196,7 +196,7 @@ ALSO = {
 
 LEFT_OUT = {
     "dataset": "Dataset Diagram ImageDataset ImageSplit Preview Split",  # made by open_dataset and images
-    "classifier": "Recipe Run StackedLinear check_labels has_hooks"  # made by fit and stack; for those who checked
+    "classifier": "Recipe Run StackedLinear check_labels is_patched"  # made by fit and stack; for those who checked
     " FC2 LeNet5 CumulativeLogs",  # without arguments
     "compression": "Choice CompressedAttention CompressedConv CompressedLinear Front Plan Report Site"  # made by it
     " product shrinkage Spectrum tensorised",  # steps of others, which check

@@ -6,7 +6,7 @@ from numba import njit
 from torch import nn
 
 from sshml.arguments import integers
-from sshml.classifier import check_labels, has_hooks, members_of, resident
+from sshml.classifier import check_labels, is_patched, members_of, resident
 from sshml.compression import check_weight
 from sshml.errors import SSHMLError
 from sshml.lanes import JIT, run
@@ -66,7 +66,7 @@ def _three_layers(model):
         or len(kinds) != 5
         or kinds[1] is not kinds[3]
         or kinds[1] not in ACTIVATIONS
-        or has_hooks(model)
+        or is_patched(model)
     ):
         raise SSHMLError(
             f"rank_grid needs a perceptron of three linear layers with ReLU, Tanh or Sigmoid between them, no hooks;"

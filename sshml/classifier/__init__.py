@@ -2,7 +2,7 @@
 
 from sshml.classifier.checkpoint import load_run, save_run
 from sshml.classifier.deep import VGG, DenseNet, ResNet
-from sshml.classifier.ensemble import StackedLinear, children_of, has_hooks, stack
+from sshml.classifier.ensemble import StackedLinear, children_of, is_patched, stack
 from sshml.classifier.exact import exact_log_network, exact_network
 from sshml.classifier.features import CumulativeLogs, WindingNetwork
 from sshml.classifier.finetuning import GENTLE, finetune
@@ -35,8 +35,8 @@ __all__ = [
     "exact_network",
     "finetune",
     "fit",
-    "has_hooks",
     "input_type",
+    "is_patched",
     "load_run",
     "members_of",
     "pick_device",

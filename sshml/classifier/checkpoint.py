@@ -10,7 +10,7 @@ import torch
 
 from sshml.arguments import as_state, function, instance
 from sshml.classifier.deep import VGG, DenseNet, ResNet
-from sshml.classifier.ensemble import has_hooks
+from sshml.classifier.ensemble import is_patched
 from sshml.classifier.features import WindingNetwork
 from sshml.classifier.networks import MLP, LeNet5
 from sshml.classifier.run import Run
@@ -168,7 +168,7 @@ def describe(model):
 
 def _is_as_made(model, replaced):
     """Return whether the class and its arguments make the same network, but for the layers that were replaced."""
-    if has_hooks(model) or any("forward" in vars(part) for part in model.modules()):
+    if is_patched(model):
         return False
     made = type(model)(**model.arguments)
 

@@ -318,10 +318,15 @@ def check_alike(members):
 
 
 def has_hooks(module):
-    """Return whether anything is called on the way through a network or its gradients, which no weights tell of."""
+    """Return whether anything is called on the way through a network or its gradients."""
     if any(getattr(part, hooks) for part in module.modules() for hooks in HOOKS):
         return True
     return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in module.parameters())
+
+
+def is_patched(module):
+    """Return whether a network does what neither its class nor its weights tell: hooks, or a forward of an instance."""
+    return has_hooks(module) or any("forward" in vars(part) for part in module.modules())
 
 
 def _shares(module):

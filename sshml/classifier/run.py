@@ -10,7 +10,7 @@ import torch
 
 from sshml.arguments import as_module, flag, integer, integers, sequence, shown
 from sshml.classifier.chance import Chance
-from sshml.classifier.ensemble import NotVectorised, has_hooks, has_own_code, stack, stacked_state
+from sshml.classifier.ensemble import NotVectorised, has_own_code, is_patched, stack, stacked_state
 from sshml.classifier.loading import EXAMPLES, input_type, pick_device, resident
 from sshml.classifier.spec import TrainingSpec
 from sshml.dataset import check_view
@@ -77,16 +77,16 @@ class Run:
         """Return a `Run` with other modules in the place of the members, one for each, as after compressing them.
 
         Raises:
-            SSHMLError: another number of modules, modules whose weights differ in name, shape or type, or of which more
-                than one or some have hooks, which are not compared.
+            SSHMLError: another number of modules, modules whose weights differ in name, shape or type, or several
+                with hooks or a patched forward, which cannot be compared.
         """
         models = [as_module(model, "a model") for model in sequence(models, "models")]
         if len(models) != len(self):
             raise SSHMLError(f"{len(models)} modules and {len(self)} members do not match; give one for each.")
         states = [{name: tensor.clone() for name, tensor in stacked_state(stack([model])).items()} for model in models]
         shapes = {str({name: (tuple(t.shape), t.dtype) for name, t in state.items()}) for state in states}
-        if len(models) > 1 and any(has_hooks(model) or "forward" in vars(model) for model in models):
-            raise SSHMLError("the modules have hooks, which cannot be compared; give modules without.")
+        if len(models) > 1 and any(map(is_patched, models)):
+            raise SSHMLError("the modules have hooks or patched forwards, which cannot be compared; give some without.")
         if len(shapes) > 1 or len({repr(model) for model in models}) > 1:
             raise SSHMLError("the modules differ in their layers, shapes or types; give them one architecture.")
         return dataclasses.replace(

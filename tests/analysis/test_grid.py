@@ -116,3 +116,7 @@ def test_hooks_are_refused(run, dataset):
     model[1].register_forward_hook(lambda module, inputs, outputs: -outputs)
     with pytest.raises(SSHMLError, match="no hooks"):
         rank_grid(model, dataset.test)
+    model = run.model()
+    model[3].forward = torch.zeros_like
+    with pytest.raises(SSHMLError, match="no hooks"):
+        rank_grid(model, dataset.test)

@@ -77,6 +77,10 @@ def test_modules_with_hooks_or_of_another_type_are_no_members(run):
     with pytest.raises(SSHMLError, match="have hooks"):
         run.with_models(models)
     models = run.models()
+    models[1][1].forward = torch.zeros_like
+    with pytest.raises(SSHMLError, match="patched forwards"):
+        run.with_models(models)
+    models = run.models()
     models[2].double()
     with pytest.raises(SSHMLError, match="shapes or types"):
         run.with_models(models)
