@@ -1,11 +1,19 @@
 """Small datasets and runs shared by the rooms' tests."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from sshml.classifier import MLP, TrainingSpec, fit
 from sshml.dataset import DatasetSpec, generate, open_dataset
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """One thread for each process of `pytest -n`, which has a core for each."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

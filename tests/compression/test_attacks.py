@@ -320,7 +320,6 @@ def test_plans_that_hold_something_else():
         ({"share": 0.5, "data": [(np.ones((3, 16)), [1])]}, "a batch has 3 inputs"),
         ({"share": 0.5, "data": torch.ones(3, 16).to_sparse()}, "expected a dense one"),
     ],
-    ids=str,
 )
 def test_arguments_of_another_kind(options, words):
     with pytest.raises(SSHMLError, match=words):

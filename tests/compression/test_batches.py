@@ -62,7 +62,6 @@ def test_data_of_every_kind(data):
         ((X, None), "no array of numbers|real numbers"),
         (torch.tensor(3.0), "single number"),
     ],
-    ids=str,
 )
 def test_data_that_are_none(data, words):
     with pytest.raises(SSHMLError, match=words):
