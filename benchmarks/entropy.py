@@ -13,7 +13,7 @@ from side_by_side import interleaved, machine, table
 
 from sshml.analysis import cut_entropies, entanglement_entropy, ordering_entropies
 from sshml.compression import MPOShape
-from sshml.compression.mpo import tensorised
+from sshml.compression.decomposition import tensorised
 
 SHAPE = MPOShape((2,) * 10, (2,) * 10)
 BASE = "SVD with vectors, cut by cut (baseline)"

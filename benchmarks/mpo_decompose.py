@@ -16,7 +16,7 @@ from side_by_side import interleaved, machine, table
 
 from sshml.compression import MPOLinear, MPOShape
 from sshml.compression.contraction import merge
-from sshml.compression.mpo import decompose, tensorised
+from sshml.compression.decomposition import decompose, tensorised
 
 BASE = "quimb MatrixProductOperator.from_dense (baseline)"
 

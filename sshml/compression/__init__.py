@@ -6,12 +6,13 @@ from sshml.compression.blocks import BlockLowRankLinear, as_blocks
 from sshml.compression.budget import choose_bonds
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.decay import FrobeniusDecay, stable_rank
+from sshml.compression.decomposition import tensorised
 from sshml.compression.exporting import export_model, to_torch
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.lowrank import LowRankLinear, truncated_svd
 from sshml.compression.model import LAYERS, compress, n_parameters, tensorize
 from sshml.compression.modules import find_layer, linear_layers, n_bytes
-from sshml.compression.mpo import MPOLinear, tensorised
+from sshml.compression.mpo import MPOLinear
 from sshml.compression.plan import Choice, Plan
 from sshml.compression.planner import Front, front, plan
 from sshml.compression.products import product

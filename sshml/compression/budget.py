@@ -6,8 +6,8 @@ import math
 import torch
 
 from sshml.arguments import real
+from sshml.compression.decomposition import discarded_weights, tensorised
 from sshml.compression.layer import check_weight
-from sshml.compression.mpo import tensorised
 from sshml.compression.shape import as_shape
 from sshml.errors import SSHMLError
 
@@ -60,7 +60,7 @@ def bond_path(weights, shape, most=math.inf):
         shape: `MPOShape`.
         most: numbers in the cores at which to stop.
     """
-    problem = _Problem(shape, _losses(weights, shape, None, coarse=True))
+    problem = _Problem(shape, _losses(weights, shape, None, exact=False))
     bonds, steps = (1,) * len(problem.full), []
     while problem.cost(bonds) <= most:
         steps.append((bonds, problem.cost(bonds)))
@@ -72,29 +72,13 @@ def bond_path(weights, shape, most=math.inf):
     return steps
 
 
-def _losses(weight, shape, order, coarse=False):
-    """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists.
-
-    Coarse ones, from Gram matrices, are wrong by some 1e-15.
-    """
+def _losses(weight, shape, order, exact=True):
+    """Return, for each cut, the mean share of the squared norm beyond bonds 0, 1, 2, ..., as lists."""
     weights = weight.reshape(-1, *weight.shape[-2:])
     if not len(weights):
         raise SSHMLError(f"the weights have shape {tuple(weight.shape)}; expected at least one.")
-    losses = []
-    for cut in range(1, shape.sites):
-        rows = math.prod(shape.site_dims[:cut])
-        total = 0.0
-        for one in weights:
-            unfolded = tensorised(one, shape, order).reshape(rows, -1).double()
-            if coarse:
-                gram = unfolded @ unfolded.T if rows <= unfolded.shape[1] else unfolded.T @ unfolded
-                squares = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0)
-            else:
-                squares = torch.linalg.svdvals(unfolded) ** 2
-            squares = squares / squares.sum().clamp_min(1e-300)
-            total = total + squares.flip(0).cumsum(0).flip(0) / len(weights)
-        losses.append([*total.tolist(), 0.0])
-    return losses
+    losses = [list(discarded_weights(tensorised(one, shape, order).double(), exact)) for one in weights]
+    return [torch.stack(cut).mean(0).tolist() for cut in zip(*losses, strict=True)]
 
 
 class _Problem:

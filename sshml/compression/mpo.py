@@ -6,8 +6,18 @@ import math
 import torch
 from torch import nn
 
-from sshml.arguments import instance, integer, real
+from sshml.arguments import instance, integer
 from sshml.compression import contraction
+from sshml.compression.decomposition import (
+    as_permutation,
+    balance,
+    both_orders,
+    check_cutoff,
+    decompose,
+    split_options,
+    tensorised,
+    zero_cores,
+)
 from sshml.compression.layer import CompressedLinear, check_weight
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.errors import SSHMLError
@@ -45,7 +55,7 @@ class MPOLinear(CompressedLinear):
         bonds = (1, *self.shape.bonds(max_bond), 1)
         dims = zip(bonds, self.shape.out_dims, self.shape.in_dims, bonds[1:], strict=False)
         self.cores = nn.ParameterList(torch.empty(d, device=device, dtype=dtype) for d in dims)
-        out_order, in_order = _both_orders(order)
+        out_order, in_order = both_orders(order)
         self.register_buffer("out_position", _order_buffer(out_order, out_features, "outputs", device, inverse=True))
         self.register_buffer("in_order", _order_buffer(in_order, in_features, "inputs", device))
         self._traced = contraction.best_groups(self.cores, contraction.TRACED_BATCH)
@@ -216,7 +226,7 @@ class MPOLinear(CompressedLinear):
 
     def compress(self, max_bond=None, cutoff=0.0):
         """Return the layer with smaller bonds, each cut truncated optimally in canonical form; see `from_dense`."""
-        _check_cutoff(cutoff)
+        check_cutoff(cutoff)
         self._refuse_half()
         bonds = self.shape.bonds(max_bond)
         if self.shape.pad:  # what the cores hold beyond the layer must not count
@@ -237,9 +247,9 @@ class MPOLinear(CompressedLinear):
         mpo.right_canonicalize_()
         total = float(mpo[0].norm())
         if total == 0:
-            return _zero_cores(self.shape, bonds, self.cores[0].detach())
+            return zero_cores(self.shape, bonds, self.cores[0].detach())
         for site, bond in enumerate(bonds):
-            mpo.left_compress_site(site, max_bond=bond, **_split_options(cutoff, len(bonds), total))
+            mpo.left_compress_site(site, max_bond=bond, **split_options(cutoff, len(bonds), total))
         return balance(_cores_of(mpo))
 
     def _refuse_half(self):
@@ -247,102 +257,6 @@ class MPOLinear(CompressedLinear):
             raise SSHMLError(
                 f"the cores are {self.cores[0].dtype}; convert the layer with .float() or .double() first."
             )
-
-
-def tensorised(weight, shape, order=None):
-    """Return a weight (out, in) as the tensor (o_1 i_1, ..., o_n i_n) of a shape, in an order, padded with zeros."""
-    out_order, in_order = _both_orders(order)
-    if out_order is not None:
-        weight = weight[as_permutation(out_order, weight.shape[0], "outputs").to(weight.device)]
-    if in_order is not None:
-        weight = weight[:, as_permutation(in_order, weight.shape[1], "inputs").to(weight.device)]
-    missing = shape.out_features - weight.shape[0], shape.in_features - weight.shape[1]
-    if any(missing):
-        weight = nn.functional.pad(weight, (0, missing[1], 0, missing[0]))
-    legs = [leg for site in range(shape.sites) for leg in (site, shape.sites + site)]
-    return weight.reshape(*shape.out_dims, *shape.in_dims).permute(legs).reshape(shape.site_dims)
-
-
-def decompose(tensor, shape, max_bond=None, cutoff=0.0):
-    """Return the cores of a tensor (o_1 i_1, ..., o_n i_n), with equal norms, by successive truncated SVDs (quimb).
-
-    Args:
-        tensor: from `tensorised`.
-        shape: the `MPOShape`.
-        max_bond: as in `MPOLinear`.
-        cutoff: as in `MPOLinear.from_dense`.
-    """
-    _check_cutoff(cutoff)
-    bonds = shape.bonds(max_bond)
-    norm, scale = float(tensor.norm()), 1.0
-    if not 1e-12 < norm < 1e12:  # whose squares leave float32
-        scale = float(tensor.abs().max())
-        if scale == 0:
-            return _zero_cores(shape, bonds, tensor)
-        tensor = tensor / scale
-        norm = float(tensor.norm())
-    cores = _split(tensor, norm, bonds, cutoff)
-    lost = 1 - (float(cores[-1].norm()) / norm) ** 2  # all others are isometries
-    if tensor.dtype == torch.float32 and cutoff == 0 and bonds != shape.bonds() and lost < SMALL**2:
-        cores = [core.float() for core in _split(tensor.double(), norm, bonds, cutoff)]
-    ends = (1, *(core.shape[-1] for core in cores[:-1]), 1)
-    dims = enumerate(zip(shape.out_dims, shape.in_dims, strict=True))
-    cores = balance([cores[k].reshape(ends[k], o, i, ends[k + 1]) for k, (o, i) in dims])
-    return [core * scale ** (1 / len(cores)) for core in cores]
-
-
-SMALL = 3e-3
-"""Relative error below which Gram matrices in float32 lose digits, and float64 takes over."""
-
-
-def _split(tensor, norm, bonds, cutoff):
-    """Return the arrays of the matrix product state of a tensor, all but the last isometries, by quimb."""
-    import quimb.tensor as qtn
-
-    places = [f"k{site}" for site in range(tensor.ndim)]
-    rest, cores, left = qtn.Tensor(tensor, inds=places), [], ()
-    for site, bond in enumerate(bonds):
-        legs = (*left, places[site])
-        rows = rest.inds_size(legs)
-        exact, name = cutoff == 0 and bond == min(rows, rest.size // rows), f"b{site}"  # nothing to truncate
-        if exact and bond == rows:
-            core = torch.eye(rows, device=tensor.device, dtype=tensor.dtype).reshape(
-                *(rest.ind_size(leg) for leg in legs), rows
-            )
-            rest = rest.fuse({name: legs})
-        else:
-            options = {"method": "qr"} if exact else {"max_bond": bond} | _split_options(cutoff, len(bonds), norm)
-            core, rest = rest.split(legs, absorb="right", bond_ind=name, get="tensors", **options)
-            core = core.transpose(*legs, name).data
-        cores.append(core)
-        left = (f"b{site}",)
-    return [*cores, rest.transpose(*left, places[-1]).data]
-
-
-def _zero_cores(shape, bonds, like):
-    ends = (1, *bonds, 1)
-    dims = zip(ends, shape.out_dims, shape.in_dims, ends[1:], strict=False)
-    return [like.new_zeros(d) for d in dims]
-
-
-def balance(cores):
-    """Return cores of the same product and equal Frobenius norms, which suits training."""
-    norms = torch.stack([core.norm() for core in cores])
-    if not norms.all():
-        return cores
-    mean = norms.log().mean().exp()
-    return [core * (mean / norm) for core, norm in zip(cores, norms, strict=True)]
-
-
-def _split_options(cutoff, cuts, norm):
-    """Return quimb's options: the squared error of all cuts together is at most (cutoff * norm)^2.
-
-    A bond alone is served by the eigenvectors of the Gram matrix, many times faster; they lose small Schmidt values,
-    which a cutoff looks at.
-    """
-    if cutoff == 0:
-        return {"method": "svd:eig", "cutoff": 0.0}
-    return {"method": "svd", "cutoff": (cutoff * norm) ** 2 / cuts, "cutoff_mode": "sum2"}
 
 
 def _cores_of(mpo):
@@ -360,34 +274,8 @@ def _cores_of(mpo):
     return cores
 
 
-def as_permutation(order, size, of):
-    """Return an order as an int64 tensor, or raise where it is no permutation of 0 ... size - 1."""
-    try:
-        found = torch.as_tensor(order)
-        fits = found.shape == (size,) and torch.equal(found.sort().values.cpu().long(), torch.arange(size))
-    except (TypeError, ValueError, RuntimeError):
-        fits = False
-    if not fits or found.is_floating_point():
-        raise SSHMLError(f"the order of the {of} is no permutation of 0 to {size - 1}.")
-    return found.long()
-
-
-def _both_orders(order):
-    """Return (order of the outputs, order of the inputs), or raise where there are not two."""
-    if order is None:
-        return None, None
-    if not isinstance(order, (tuple, list)) or len(order) != 2:
-        raise SSHMLError("order is not understood; give (order of the outputs, order of the inputs), None for either.")
-    return tuple(order)
-
-
 def _order_buffer(order, size, of, device, inverse=False):
     if order is None:
         return None
     order = as_permutation(order, size, of)
     return (order.argsort() if inverse else order).to(device, torch.int32)
-
-
-def _check_cutoff(cutoff):
-    """Return a relative error, or raise."""
-    return real(cutoff, "cutoff", 0, below=1)

@@ -6,8 +6,8 @@ import math
 import torch
 
 from sshml.arguments import function, integer, integers
+from sshml.compression.decomposition import discarded_weights, tensorised
 from sshml.compression.layer import check_weight
-from sshml.compression.mpo import tensorised
 from sshml.compression.shape import MPOShape, as_shape
 from sshml.errors import SSHMLError
 
@@ -88,16 +88,8 @@ def truncation_error(weight, shape, order, max_bond):
     """
     weight = check_weight(weight)
     shape = as_shape(shape, *weight.shape)
-    tensor = tensorised(weight / weight.abs().max().clamp_min(torch.finfo(weight.dtype).tiny), shape, order)
-    total = tensor.square().sum().clamp_min(torch.finfo(weight.dtype).tiny)
-    error, rows = 0.0, 1
-    for bond, dim in zip(shape.bonds(max_bond), shape.site_dims, strict=False):
-        rows *= dim
-        matrix = tensor.reshape(rows, -1)
-        gram = matrix @ matrix.T if rows * rows <= matrix.numel() else matrix.T @ matrix
-        kept = torch.linalg.eigvalsh(gram)[-bond:].sum()
-        error += max(0.0, float(1 - kept / total))  # below 0 by rounding
-    return error
+    cuts = discarded_weights(tensorised(weight, shape, order), exact=False)
+    return sum(float(beyond[bond]) for beyond, bond in zip(cuts, shape.bonds(max_bond), strict=True))
 
 
 def search(weight, shape, max_bond, swaps=200, seed=0, progress=None):

@@ -9,7 +9,7 @@ from torch import nn
 
 from sshml.compression import MPOLinear, MPOShape
 from sshml.compression.budget import bond_path, choose_bonds
-from sshml.compression.mpo import tensorised
+from sshml.compression.decomposition import tensorised
 from sshml.errors import SSHMLError
 
 SHAPE = MPOShape((2, 2, 2, 2), (2, 3, 2, 1))

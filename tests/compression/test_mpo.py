@@ -7,7 +7,7 @@ from torch import nn
 
 from sshml.compression import MPOLinear, MPOShape, tensorize
 from sshml.compression.contraction import best_groups
-from sshml.compression.mpo import balance, tensorised
+from sshml.compression.decomposition import tensorised
 from sshml.compression.orders import blocked
 from sshml.errors import SSHMLError
 
@@ -152,14 +152,6 @@ def test_fresh_cores_have_the_variance_of_a_dense_layer():
         error = variance.std() / 40**0.5
         assert abs(variance.mean() - 1 / (3 * 784)) < 5 * error
         assert variance.mean() > 0.2 / (3 * 784)
-
-
-def test_balanced_cores_have_equal_norms():
-    cores = balance([torch.full((1, 2, 2, 1), 10.0), torch.full((1, 3, 3, 1), 1e-3)])
-    torch.testing.assert_close(cores[0].norm(), cores[1].norm())
-    torch.testing.assert_close(cores[0].flatten()[0] * cores[1].flatten()[0], torch.tensor(1e-2))
-    zero = [torch.zeros(1, 2, 2, 1), torch.ones(1, 3, 3, 1)]
-    assert balance(zero) is zero
 
 
 def test_the_zero_weight():
