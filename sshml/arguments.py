@@ -229,7 +229,7 @@ def choice(value, name, choices):
     raise SSHMLError(f"{name} {shown(value)} is unknown; choose one of {', '.join(map(str, choices))}.")
 
 
-def number_type(value, name="dtype"):
+def number_type(value):
     """Return the numpy dtype float32 or float64 that a value names.
 
     Raises:
@@ -240,7 +240,7 @@ def number_type(value, name="dtype"):
     except Exception:  # foreign objects, names of no type
         found = None
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise SSHMLError(f"{name} is {shown(value)}; choose float32 or float64.")
+        raise SSHMLError(f"dtype is {shown(value)}; choose float32 or float64.")
     return found
 
 

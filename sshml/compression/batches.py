@@ -189,7 +189,7 @@ def _tensors(found):
             yield from _tensors(each)
 
 
-def right(outputs, labels):
+def is_correct(outputs, labels):
     """Return whether each output (sample, class), or one number per sample, is the one of its label.
 
     The largest of several numbers is the class; a single number is class 1 above 0. Outputs with NaN are not right.

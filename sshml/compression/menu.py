@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sshml.arguments import flag, instance, shown
-from sshml.compression.batches import Batches, output, own, right, size_of
+from sshml.compression.batches import Batches, is_correct, output, own, size_of
 from sshml.compression.blocks import as_blocks
 from sshml.compression.building import StoredMatrix, with_forms
 from sshml.compression.forms import USUAL
@@ -385,6 +385,6 @@ def accuracy(model, batches):
         for inputs, labels in batches:
             if labels is None:
                 raise SSHMLError("data has no labels; give (inputs, labels), or evaluate=... of your own.")
-            found = right(output(model, inputs), labels)
+            found = is_correct(output(model, inputs), labels)
             hits, count = hits + int(found.sum()), count + len(found)
     return hits / count

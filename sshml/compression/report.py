@@ -7,7 +7,7 @@ import torch
 
 from sshml.arguments import as_module, function
 from sshml.compression.attention import PARTS, CompressedAttention, projection
-from sshml.compression.batches import Batches, output, own, right, size_of
+from sshml.compression.batches import Batches, is_correct, output, own, size_of
 from sshml.compression.convolution import CompressedConv
 from sshml.compression.forms import METHODS
 from sshml.compression.layer import CompressedLinear
@@ -255,7 +255,7 @@ def _compare(model, small, batches, totals, notes):
                 same += int((before.argmax(1) == after.argmax(1)).sum())
             if labels is not None and not labels.is_floating_point():
                 labelled = True
-                hits = [sum_ + int(right(y, labels).sum()) for sum_, y in zip(hits, (before, after), strict=True)]
+                hits = [sum_ + int(is_correct(y, labels).sum()) for sum_, y in zip(hits, (before, after), strict=True)]
         times = compare([lambda each=each: output(each, own(first)) for each in both])
     totals["output_error"] = (square / norm) ** 0.5 if norm else 0.0
     totals["agreement"] = same / count if classes else None

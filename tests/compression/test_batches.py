@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from sshml.compression.batches import Batches, output, right
+from sshml.compression.batches import Batches, is_correct, output
 from sshml.errors import SSHMLError
 
 MODEL = nn.Linear(3, 2).double()
@@ -93,5 +93,5 @@ def test_the_first_samples_and_no_empty_batch(limit):
 
 def test_outputs_that_are_no_numbers_are_not_right():
     outputs = torch.tensor([[np.nan, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert right(outputs, torch.tensor([0, 0, 0])).tolist() == [False, True, False]
-    assert right(torch.tensor([np.nan, 1.0]), torch.tensor([0, 1])).tolist() == [False, True]
+    assert is_correct(outputs, torch.tensor([0, 0, 0])).tolist() == [False, True, False]
+    assert is_correct(torch.tensor([np.nan, 1.0]), torch.tensor([0, 1])).tolist() == [False, True]
