@@ -1,5 +1,6 @@
 """Ranks of networks: those they have, those that fit a share of their bytes, and the plan of an SVD at given ones."""
 
+import numpy as np
 import torch
 
 from sshml.compression import Choice, Plan, n_bytes, survey
@@ -10,6 +11,16 @@ def ranks_of(model):
     """Return the ranks of the layers that were cut, "-" for dense ones."""
     layers = [m for m in model.modules() if hasattr(m, "rank") or type(m) is torch.nn.Linear]
     return [str(getattr(layer, "rank", "-")) for layer in layers]
+
+
+def ranks_up_to(most, more):
+    """Return the ranks 1 to 32, and `more` from there to the largest, evenly in the logarithm.
+
+    >>> ranks_up_to(128, 3)[-4:]
+    array([ 31,  32,  64, 128])
+    """
+    few = min(32, most)
+    return np.unique(np.r_[1 : few + 1, np.geomspace(few, most, more).round().astype(int)])
 
 
 def ranks_within(model, ranks, share, top=1.0):

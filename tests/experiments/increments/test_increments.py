@@ -5,29 +5,6 @@ from sshml.errors import SSHMLError
 from sshml.experiments import increments
 
 
-class Split:
-    labels = np.arange(1000) % 10
-
-    def inputs(self, view=None):
-        return np.zeros((1000, 2), np.float32)
-
-
-def test_a_share_of_the_labels_is_drawn_anew():
-    found = increments.noisy(Split(), 0.4)
-    assert len(found) == 1000
-    assert (found.labels != Split.labels).mean() == pytest.approx(0.36, abs=0.04)
-    assert (increments.noisy(Split(), 0.4).labels == found.labels).all()
-    assert (increments.noisy(Split(), 0.0).labels == Split.labels).all()
-    assert found.inputs().shape == (1000, 2)
-
-
-@pytest.mark.parametrize(("name", "layer"), [(n, layer) for n, shapes in increments.SHAPES.items() for layer in shapes])
-def test_shapes_fit_the_layers(name, layer):
-    widths, number = increments.WIDTHS[name], (int(layer) - 1) // 2
-    for shape in (increments.SHAPES[name][layer], increments.flat_shape(widths[number + 1], widths[number])):
-        assert (shape.out_features, shape.in_features) == (widths[number + 1], widths[number])
-
-
 def test_numbers_figures_and_claims(small_images, reproduced):
     found = reproduced(
         "increments", seeds=2, epochs=2, batch_size=50, valid=100, noise=(0.0, 0.4), shares=(0.3,), lenet_epochs=1

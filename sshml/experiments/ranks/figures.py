@@ -1,0 +1,91 @@
+"""Figures of the ranks, drawn from the tables of their run."""
+
+import numpy as np
+
+from sshml.chain import critical_states, eigenstates
+from sshml.experiments.poster.claims import KEEPS
+from sshml.experiments.ranks.claims import OUTSIDE, column_of
+from sshml.plotting import COLORS, new_figure, plot_band, plot_groups
+from sshml.statistics import band
+
+
+def _measured_against_predicted(tables, settings):
+    """Draw ranks beside those of the formula.
+
+    Rank of layer 1 that keeps 95 % accuracy, measured and by the formula, in every setting; grey: settings in which the
+    formula is not expected to hold.
+    """
+    figure, axes = new_figure(1, 1, width=7.0, height=3.6)
+    ax, names = axes[0, 0], list(settings.settings)
+    for column, label, color, offset in (
+        ("rank", "measured: keeps 95 %", COLORS[0], -0.12),
+        ("predicted", r"$\#\{n: s(f_n) > \max\, s(g_m)\} + 1$", COLORS[1], 0.12),
+    ):
+        plot_groups(ax, names, [column_of(tables, name, column) for name in names], color, offset, label)
+    for place, name in enumerate(names):
+        if name in OUTSIDE:
+            ax.axvspan(place - 0.5, place + 0.5, color="0.9", zorder=0)
+        if not np.isfinite(column_of(tables, name, "rank")).any():
+            ax.text(place - 0.12, 40, "none keeps 95 %", rotation=90, fontsize=7, ha="center", va="center")
+    ax.set_ylabel("rank of layer 1 (logarithmic)")
+    ax.set_yscale("log", base=2)
+    ax.set_yticks([1, 2, 4, 8, 16, 32, 64, 128], ["1", "2", "4", "8", "16", "32", "64", "128"])
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.tick_params(axis="x", labelsize=7, rotation=60)
+    for text in ax.get_xticklabels():
+        text.set_horizontalalignment("right")
+        text.set_rotation_mode("anchor")
+    ax.legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def _amplitudes(ax, level, sites=16):
+    """Draw how much of its two directions a state of a clean chain has, against w/v."""
+    ratio = np.geomspace(0.1, 10, 201)
+    v, w = np.ones((len(ratio), sites // 2)), np.repeat(ratio[:, None], sites // 2 - 1, 1)
+    even, odd = (each[level] / np.linalg.norm(each[level]) for each in critical_states(sites))
+    states = eigenstates(v, w)[1][:, level]
+    states *= np.sign(states @ even)[:, None]
+    for direction, label, color in ((odd, f"$f_{{{level}}}$", COLORS[0]), (even, f"$g_{{{level}}}$", COLORS[1])):
+        ax.plot(ratio, states @ direction, color=color, label=label)
+    ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+    ax.axvline(1, color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
+    ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+    ax.set(xlabel="w / v", ylabel=f"overlap of state {level} with")
+    ax.legend(fontsize=7)
+
+
+def _mechanism(tables, settings):
+    """Draw why the rank is what it is.
+
+    (a) Overlap of a state of a clean chain with itself at w = v (g) and with its derivative there (f), of which f
+    changes sign at w = v and g does not. (b) Norms that the trained layer 1 gives to the two main directions of every
+    level, f and g up to overlaps of .94. (c) Test accuracy against the singular values kept; orange: where the formula
+    puts 95 %. Bands: one standard deviation.
+    """
+    if "the poster's" not in settings.settings:
+        return None
+    figure, axes = new_figure(1, 3, width=2.33, height=2.3)
+    _amplitudes(axes[0, 0], 9)
+    axes = axes[:, 1:]
+    norms = tables.columns("norms", setting="the poster's")
+    groups = np.unique(norms["group"])
+    for name, label, color in (("f", "$s(f_n)$", COLORS[0]), ("g", "$s(g_n)$", COLORS[1])):
+        values = np.stack([norms[name][norms["group"] == n] for n in groups], 1)
+        plot_band(axes[0, 0], groups, *band(values), label, color, marker="o", markersize=3)
+    axes[0, 0].set(xlabel="level $n$, from 0", ylabel="norm in trained layer 1", xticks=groups[::3])
+    axes[0, 0].legend(fontsize=7)
+    curve = tables.columns("curve", setting="the poster's")
+    sizes = np.unique(curve["size"])
+    values = np.stack([curve["accuracy"][curve["size"] == size] for size in sizes], 1)
+    plot_band(axes[0, 1], sizes, *band(values), "all networks", COLORS[0], marker="o", markersize=3)
+    predicted = column_of(tables, "the poster's", "predicted")
+    axes[0, 1].axvspan(predicted.min(), predicted.max() + 1, color=COLORS[1], alpha=0.2, label="formula, and + 1")
+    axes[0, 1].axhline(KEEPS, color="0.3", linewidth=0.8, linestyle=":")
+    axes[0, 1].set(xlabel="singular values kept in layer 1", ylabel="test accuracy", xticks=sizes[::3])
+    axes[0, 1].legend(fontsize=7, loc="lower right")
+    return figure
+
+
+FIGURES = {"formula": _measured_against_predicted, "mechanism": _mechanism}
