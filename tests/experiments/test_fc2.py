@@ -10,7 +10,7 @@ SETTINGS = {"seeds": 2, "epochs": 2, "batch_size": 50, "valid": 100, "bonds": (2
 
 
 def test_numbers_figures_and_claims(small_images, reproduced):
-    found = reproduced("fc2", **SETTINGS, shares=(0.14, 0.3))
+    found = reproduced("fc2", **SETTINGS, data=("mnist",), shares=(0.14, 0.3))
     assert found.failures == []
     assert {path.name for path in found.folder.glob("*.png")} == {"curve.png", "truncated.png"}
     assert read_csv(found.folder / "claims.csv") == [{k: str(v) for k, v in row.items()} for row in found.claims]
@@ -31,7 +31,7 @@ def test_numbers_figures_and_claims(small_images, reproduced):
     for family in ("two matrices", "two sites", "three sites", "five sites"):
         assert 0.7 * shares["mpo"] < shares[family] <= 1.02 * shares["mpo"]
 
-    ax = fc2._curve_figure(found.tables, fc2.Settings(**SETTINGS, shares=(0.14, 0.3))).axes[0]
+    ax = fc2._curve_figure(found.tables, fc2.Settings(**SETTINGS, data=("mnist",), shares=(0.14, 0.3))).axes[0]
     (dense,) = (line for line in ax.get_lines() if line.get_label() == "dense")
     np.testing.assert_allclose(dense.get_ydata(), curve["test"][curve["family"] == "dense"].mean())
     drawn = {bars.get_label(): bars.lines[0].get_data() for bars in ax.containers}
