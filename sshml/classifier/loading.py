@@ -85,16 +85,15 @@ def resident(split, view=None, device="cpu", dtype=torch.float32):
         raise SSHMLError(f"inputs {inputs.shape} and labels {labels.shape} do not match; expected a label per sample.")
     if labels.min() < 0:
         raise SSHMLError(f"labels are {labels.dtype} from {labels.min()}; expected class numbers 0, 1, ...")
-    if not np.isfinite(inputs).all():
-        raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
     if dtype is None:
         dtype = torch.int64 if inputs.dtype.kind in "iu" else torch.float32
     with np.errstate(over="ignore"):
-        inputs = np.ascontiguousarray(inputs, dtype=str(dtype).removeprefix("torch."))
-    if not np.isfinite(inputs).all():
-        raise SSHMLError(f"the inputs hold numbers beyond {inputs.dtype}; scale them.")
-    inputs = torch.from_numpy(inputs)
-    return inputs.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
+        found = np.ascontiguousarray(inputs, dtype=str(dtype).removeprefix("torch."))
+    if not np.isfinite(found).all():
+        if np.isfinite(inputs).all():
+            raise SSHMLError(f"the inputs hold numbers beyond {found.dtype}; scale them.")
+        raise SSHMLError("the inputs hold NaN or infinite numbers; run `sshml check` on the dataset.")
+    return torch.from_numpy(found).to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
 
 
 class Stream:
