@@ -55,17 +55,13 @@ WAYS = {
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Averaged):
-    """Size of the run; the defaults are the quick one. `cut_rate`: learning rate of the dense networks that are cut.
-
-    In the full run that is 1e-3, 0 is that of the others: these were trained and cut before the rate was chosen.
-    """
+    """Size of the run; the defaults are the quick one."""
 
     seeds: int = 2
     epochs: int = 4
     batch_size: int = 128
     learning_rate: float = 3e-3
     mpo_rate: float = 1e-2
-    cut_rate: float = 0.0
     shares: tuple = (0.1,)
 
 
@@ -120,9 +116,6 @@ def jobs(settings):
     own = {"dense": settings.training(), "mpo": settings.training(learning_rate=settings.mpo_rate)}
     made = {name: Job(family, {"family": name} | own[name], settings.work()) for name in LABELS}
     yield from made.values()
-    if settings.cut_rate:
-        cut = settings.training(learning_rate=settings.cut_rate)
-        made["dense"] = Job(family, {"family": "dense"} | cut, settings.work())
     for way, (_, _, layers) in WAYS.items():
         # the whole network too: what the further training alone brings
         shares = settings.shares if layers else (*settings.shares, 1.0)
@@ -144,17 +137,16 @@ def claims(tables, settings):
         lambda: _test(tables, "mpo") - _test(tables, "dense"), "Gao et al. 2020", "0",
         same(0.001), too_short(settings, LONG),
     )  # fmt: skip
-    trained = f", trained at {settings.cut_rate:g}" if settings.cut_rate else ""
     for way, (label, _, layers) in WAYS.items():
         whose = "their bytes" if layers else "the bytes"
         for part in settings.shares:
             for kind, text in (("truncated", "no fine-tuning"), ("tuned", "fine-tuned")):
                 yield Claim(
-                    "LeNet-5", f"accuracy lost, {label}, {part:.0%} of {whose}, {text}{trained}",
+                    "LeNet-5", f"accuracy lost, {label}, {part:.0%} of {whose}, {text}",
                     functools.partial(_lost, tables, way, part, kind),
                 )  # fmt: skip
     alone = functools.partial(_lost, tables, "joint", 1, "tuned")
-    yield Claim("LeNet-5", f"accuracy lost by fine-tuning alone{trained}", alone)
+    yield Claim("LeNet-5", "accuracy lost by fine-tuning alone", alone)
 
 
 def _test(tables, family):
@@ -211,5 +203,5 @@ def _truncated(tables, settings):
     return figure
 
 
-FULL = {"seeds": 5, "epochs": LONG, "shares": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7), "cut_rate": 1e-3}
+FULL = {"seeds": 5, "epochs": LONG, "shares": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)}
 experiment = Experiment(Settings, jobs, claims, {"lenet5": _draw, "truncated": _truncated}, full=FULL)

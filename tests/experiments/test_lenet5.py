@@ -30,9 +30,8 @@ def test_numbers_figure_and_claims(small_images, reproduced):
 def test_cuts_that_cannot_be_are_not_measurable(small_images, reproduced):
     """A convolution of rank 1 takes more than 1 % of its bytes."""
     size = {"seeds": 2, "epochs": 1, "batch_size": 50, "valid": 100}
-    found = reproduced("lenet5", **size, shares=(0.01, 0.3), cut_rate=2e-3)
+    found = reproduced("lenet5", **size, shares=(0.01, 0.3))
     assert found.failures == []
-    assert found.tables.columns("accuracy", family="dense")["seed"].tolist() == [0, 1]  # not of those that are cut
     made = [job for job in lenet5.jobs(lenet5.Settings(**size)) if "family" in job.arguments]
     rates = {job.arguments["family"]: job.arguments["training"].learning_rate for job in made}
     assert rates == {"dense": 3e-3, "mpo": 1e-2}
@@ -40,7 +39,6 @@ def test_cuts_that_cannot_be_are_not_measurable(small_images, reproduced):
     assert np.isnan(table["tuned"][table["share"] == 0.01]).all()
     assert np.isfinite(table["tuned"][table["share"] == 0.3]).all()
     verdicts = [row["verdict"] for row in found.claims if "convolutions, SVD, 1%" in row["claim"]]
-    assert sum("trained at 0.002" in row["claim"] for row in found.claims) == 13
     assert verdicts == ["not measurable"] * 2
 
 
