@@ -43,6 +43,9 @@ FC2_DENSE = 784 * 256 + FC2_HEAD
 """Weights of dense FC2, biases aside; those of its layer 2."""
 DLRT = (784, 500, 500, 500, 500, 10)
 """Widths of the network of Schotthoefer et al., NeurIPS 2022 (dynamical low-rank training)."""
+DLRT_SOURCE, DLRT_DENSE = "Schotthoefer et al. 2022", 0.9843
+DLRT_PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
+"""Share of its weights: MNIST accuracy after 250 epochs (the authors' logs)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,13 +18,20 @@ from sshml.compression import FrobeniusDecay, LowRank, compress, n_bytes, stable
 from sshml.dataset import images
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import DLRT, TESTED, Training, accuracy_of, too_short, train
+from sshml.experiments.image_nets import (
+    DLRT,
+    DLRT_DENSE,
+    DLRT_PUBLISHED,
+    DLRT_SOURCE,
+    TESTED,
+    Training,
+    accuracy_of,
+    too_short,
+    train,
+)
 from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
 
-PUBLISHED = {0.651: 0.9846, 0.384: 0.9849, 0.247: 0.9815, 0.135: 0.9783, 0.089: 0.9744, 0.076: 0.9646}
-"""Share of the weights: accuracy of 784-500-500-500-500-10, Schotthoefer et al. 2022; dense .9843."""
-DENSE_PUBLISHED = 0.9843
 NETWORKS = {"dlrt": "784-500x4-10", "fc2": "FC2, 784-256-10"}
 WAYS = {
     "projected": "projected at every step",
@@ -231,7 +238,7 @@ def claims(tables, settings):
     if "dlrt" in settings.networks:
         yield Claim(
             "DLRT", f"test accuracy of dense {NETWORKS['dlrt']}", functools.partial(_of, tables, "dlrt", "dense", 1.0),
-            "Schotthoefer et al. 2022", f"{DENSE_PUBLISHED}", at_least(DENSE_PUBLISHED - 0.002),
+            DLRT_SOURCE, f"{DLRT_DENSE}", at_least(DLRT_DENSE - 0.002),
             too_short(settings, FULL["epochs"]), TESTED,
         )  # fmt: skip
     for name in settings.networks:
@@ -240,8 +247,8 @@ def claims(tables, settings):
         for share in settings.shares:
             for way, label in WAYS.items():
                 said = ()
-                if name == "dlrt" and share in PUBLISHED:
-                    said = ("Schotthoefer et al. 2022", f"{PUBLISHED[share]}")  # of another way: nothing to decide
+                if name == "dlrt" and share in DLRT_PUBLISHED:
+                    said = (DLRT_SOURCE, f"{DLRT_PUBLISHED[share]}")  # of another way: nothing to decide
                 yield Claim(
                     "DLRT", f"test accuracy of {NETWORKS[name]} at {share:.1%} of the bytes, {label}",
                     functools.partial(_of, tables, name, way, share), *said, tested=TESTED,
@@ -278,8 +285,8 @@ def _draw(tables, settings):
             plot_points(ax, used, groups, TESTED, fmt=f"{marker}-", color=color, label=label, markersize=4)
         plot_level(ax, _of(tables, name, "dense", 1.0), "dense", TESTED)
         if name == "dlrt":
-            label = "dynamical low rank, 250 epochs,\nSchotthoefer et al. 2022"
-            ax.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label=label)
+            label = f"dynamical low rank, 250 epochs,\n{DLRT_SOURCE}"
+            ax.plot(list(DLRT_PUBLISHED), list(DLRT_PUBLISHED.values()), "kx", label=label)
         ax.set_xscale("log")
         ticks = [0.05, 0.1, 0.2, 0.4, 0.65]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
