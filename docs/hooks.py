@@ -18,11 +18,6 @@ from sshml.tables import read_csv
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("chain", "dataset", "classifier", "compression", "analysis", "experiments", "plotting")
-BARS = (
-    "Lines, points and bars or bands are means and one standard deviation over the networks, datasets or draws of the"
-    " settings, of accuracies with the error of the test set that they share; small dots are single networks."
-)
-"""What a figure of an experiment shows, where its axes and legend do not say something else."""
 
 
 def on_files(files, config):
@@ -47,8 +42,9 @@ def results(name, up=""):
     if not (folder / "claims.csv").is_file():
         return f"*There are no results of `sshml reproduce {name}` in `paper/` yet.*\n"
     parts, (_, experiment) = [], load(name)
+    known = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["settings"]
     for path in sorted(folder.glob("*.png")):
-        caption = f"{path.stem}: {experiment.caption(path.stem)} {BARS}"
+        caption = f"{path.stem}: {experiment.caption(path.stem, known)}"
         parts += [f"![{name}, {path.stem}]({up}paper/{name}/{path.name})", "", f"*{caption}*", ""]
     parts += ["```sh", command(name, folder), "```", ""]
     rows = read_csv(folder / "claims.csv")

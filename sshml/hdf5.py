@@ -1,6 +1,7 @@
 """HDF5 files that say what they are, and checksums that say whether they still are."""
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -157,11 +158,27 @@ def _refuse_foreign_data(found, where, shards):
 
 
 def new_hdf5(path):
-    """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums."""
+    """Open a new HDF5 file for writing, in the format of HDF5 1.10, whose own structures carry checksums.
+
+    Its root holds no times, as HDF5 before 2.0 would have it: equal contents are equal bytes.
+    """
     import h5py
 
     Path(path).unlink(missing_ok=True)  # made anew: a truncated file goes to disk on closing (ext4), which takes time
-    return h5py.File(path, "x", libver=("v110", "v110"))
+    access, plan = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    plan.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_EXCL, plan, access))
+
+
+def new_group(parent, name):
+    """Return a new group of a file or group that holds no times either."""
+    import h5py
+
+    plan = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    plan.set_obj_track_times(False)
+    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=plan))
 
 
 SEAL = b"sshml-seal"

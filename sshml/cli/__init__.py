@@ -41,7 +41,7 @@ def main():
         sys.stdout.flush()  # here, where it can be said that it does not work
     except (SSHMLError, UsageError) as error:
         message = str(error) if isinstance(error, SSHMLError) else error.format_message()
-        if (unknown := re.match(r"No such option: (\S+)", message)) and unknown[1] in WORDS:
+        if (unknown := re.match(r"No such option:? '?(--[\w-]+)", message)) and unknown[1] in WORDS:
             message += f" Here it is {WORDS[unknown[1]]}."
         _say(message)
         if isinstance(error.__cause__, (OSError, RuntimeError)):

@@ -13,7 +13,7 @@ from sshml.dataset.shards import Shard, is_complete, is_own, shards, write_sampl
 from sshml.dataset.spec import MOST
 from sshml.errors import SSHMLError
 from sshml.files import locked, new_file, refuse_existing, refuse_full, remove_partials
-from sshml.hdf5 import new_hdf5
+from sshml.hdf5 import new_group, new_hdf5
 
 SHARD_BYTES = 2**28
 """Size of a shard where workers are asked for and no size is given."""
@@ -71,7 +71,7 @@ def _in_one_piece(layout, path, force, report):
     with new_file(path, force, layout.n_bytes(sum(sizes.values()))) as partial, new_hdf5(partial) as file:
         layout.describe(file)
         for split, size in sizes.items():
-            write_samples(file.create_group(split), layout, Shard(split, 0, size), count)
+            write_samples(new_group(file, split), layout, Shard(split, 0, size), count)
     if force and (folder := shard_folder(path)).is_dir():  # that of a set which was replaced
         with _shard_folder(folder):
             for other in filter(is_own, list(folder.iterdir())):

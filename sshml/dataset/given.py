@@ -14,7 +14,7 @@ from sshml.dataset.ranges import SPLITS
 from sshml.dataset.spec import KINDS, MOST, GivenSpec
 from sshml.errors import GapClosedError, SSHMLError
 from sshml.files import new_file, refuse_existing
-from sshml.hdf5 import new_hdf5, open_foreign
+from sshml.hdf5 import new_group, new_hdf5, open_foreign
 
 NAMED = 5
 """Rows that an error names."""
@@ -88,7 +88,7 @@ def from_hoppings(
     with new_file(path, force, layout.n_bytes(total)) as partial, new_hdf5(partial) as file:
         layout.describe(file)
         for split, size in sizes.items():
-            writer = Writer(file.create_group(split), layout, size)
+            writer = Writer(new_group(file, split), layout, size)
             for start in range(0, size, layout.block_rows):
                 drawn = rows.take(min(layout.block_rows, size - start))
                 arrays = _labelled(spec, drawn, done)

@@ -15,7 +15,7 @@ from sshml.dataset.ranges import SPLITS
 from sshml.dataset.spec import DatasetSpec
 from sshml.errors import SSHMLError
 from sshml.files import new_file
-from sshml.hdf5 import crc32, format_of, is_sealed, new_hdf5, open_hdf5, refuse_foreign, seal
+from sshml.hdf5 import crc32, format_of, is_sealed, new_group, new_hdf5, open_hdf5, refuse_foreign, seal
 
 SHARD_FORMAT = "sshml-shard"
 
@@ -172,7 +172,7 @@ def write_virtual(layout, path, folder, parts, force):
             layout.describe(file)
             for split in SPLITS:
                 own = [shard for shard in parts if shard.split == split]
-                _lay_over(file.create_group(split), layout, folder, own)
+                _lay_over(new_group(file, split), layout, folder, own)
         seal(partial)
 
 

@@ -22,7 +22,7 @@ from sshml.experiments import Claim, Experiment, Job, at_least
 from sshml.experiments.image_nets import DLRT, DLRT_PUBLISHED, DLRT_SOURCE, TESTED, Training, accuracy_of, train
 from sshml.experiments.poster.measurements import FILE, chains
 from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
-from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points, set_log_axis
 
 NETWORKS = {
     "ssh": "SSH classifier, 256-128-64-2",
@@ -252,8 +252,9 @@ def _tuned(tables, name, share, column):
 def _figure(name, tables, settings):
     """Draw rules of choosing ranks.
 
-    Test accuracy of a trained network compressed at once to shares of its bytes by several rules, without retraining;
-    dashed: dense.
+    Share of wrong labels of a trained network compressed at once to shares of its bytes by several rules, without
+    retraining, both logarithmic; dashed: dense; crosses: published, of networks trained in low rank. Medians and ranges
+    of {seeds} networks, dots single ones.
     """
     if name not in settings.networks:
         return None
@@ -264,20 +265,23 @@ def _figure(name, tables, settings):
         mine = table["rule"] == rule
         shares = np.unique(table["share"][mine])
         used = [table["used"][mine & (table["share"] == share)].mean() for share in shares]
-        groups = [table["accuracy"][mine & (table["share"] == share)] for share in shares]
-        style = f"{marker}" if rule == "vbmf" else f"{marker}-"
-        plot_points(ax, used, groups, TESTED, fmt=style, color=color, label=label, markersize=4)
-    plot_level(ax, _dense(tables, name), "dense", TESTED)
+        groups = [1 - table["accuracy"][mine & (table["share"] == share)] for share in shares]
+        style = {"fmt": f"{marker}" if rule == "vbmf" else f"{marker}-", "color": color, "label": label}
+        plot_points(ax, used, groups, ranges=True, markersize=4, **style)
+    plot_level(ax, 1 - _dense(tables, name), "dense", TESTED)
     if name == "dlrt":
         said = {share: DLRT_PUBLISHED[share] for share in settings.shares if share in DLRT_PUBLISHED}
-        ax.plot(list(said), list(said.values()), "kx", label=f"trained low-rank, {DLRT_SOURCE}")
+        wrong = 1 - np.array(list(said.values()))
+        ax.plot(list(said), wrong, "kx", label=f"trained low-rank, {DLRT_SOURCE}", zorder=6)
+    wrong = 1 - table["accuracy"]
+    set_log_axis(ax, 0.85 * wrong.min(), 1.2 * wrong.max())
     ax.set_xscale("log")
     ticks = [0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlim(0.9 * min(*settings.shares, *table["used"]), 1.05 * max(*settings.shares, *table["used"]))
     ax.set_xlabel("bytes of the whole model / dense")
-    ax.set_ylabel("test accuracy, no retraining")
+    ax.set_ylabel("share of wrong labels, no retraining")
     name_panel(ax, NETWORKS[name])
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

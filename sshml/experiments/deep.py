@@ -223,14 +223,15 @@ def claims(tables, settings):
 def _draw(tables, settings):
     """Draw the results.
 
-    Test accuracy of the networks that were trained, dense and with MPOs; dots are networks.
+    Test accuracy of the networks that were trained, dense and with MPOs: mean and standard deviation over {seeds}
+    networks, dots single ones.
     """
     if not settings.trained:
         return None
     figure, axes = new_figure(width=1.6 + 1.3 * len(settings.trained), height=3.1)
     ax, names = axes[0, 0], settings.trained
     for (form, label), color, offset in zip(FORMS.items(), COLORS, (-0.1, 0.1), strict=False):
-        plot_groups(ax, range(len(names)), [_test(tables, name, form) for name in names], color, offset, label, TESTED)
+        plot_groups(ax, range(len(names)), [_test(tables, name, form) for name in names], color, offset, label)
     ax.set_xticks(range(len(names)), [NETWORKS[name].title for name in names])
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylabel(f"test accuracy, {TITLES[settings.data]},\n{settings.epochs} epochs")

@@ -224,43 +224,51 @@ def claims(tables, settings):
 def _draw(tables, settings):
     """Draw the results.
 
-    Share of wrong labels: (a) of an exact rule, thresholds and networks, against the disorder of the test chains; (b)
-    of networks at W = 1 against the number of training chains; (c) of networks trained at one strength, against that of
-    the test chains. Points: mean and one standard deviation over datasets and networks; what is below the axis is 0.
+    Share of wrong labels, logarithmic down to the lowest row, which is 0: (a) of an exact rule, thresholds and
+    networks, against the disorder of the test chains; (b) of networks at W = 1 against the number of training chains,
+    those of (a) and (b) with strengths between 0 and the largest; (c) of networks trained at W = 1 (solid) or W = 0
+    (dotted), against that of the test chains. Medians and ranges over {datasets} datasets of {test} test chains and
+    {seeds} networks each.
     """
     figure, axes = new_figure(1, 3 if settings.others else 2, width=2.4 if settings.others else 3.4, height=3.6)
-    floor, lines = (
-        1 / (2 * settings.test * settings.datasets * settings.seeds),
-        list(zip(NETWORKS, COLORS, strict=False)),
-    )
+    floor, lines = 1 / (3 * settings.test), list(zip(NETWORKS, COLORS, "osD^v", strict=False))
 
     def curve(ax, x, values, name, color, form):
-        wrong = [np.full(len(x), floor) if not x.any() else x for x in (1 - np.asarray(value) for value in values)]
-        plot_points(ax, x, wrong, fmt=form, color=color, label=name, markersize=3)
+        wrong = [np.maximum(1 - np.asarray(value), floor) for value in values]
+        plot_points(ax, x, wrong, ranges=True, fmt=form, color=color, label=name, markersize=3)
+
+    def chains(number):
+        return f"{number // 10**6} M" if number % 10**6 == 0 else f"{number // 1000} k"
 
     many, strengths = settings.chains[-1], settings.strengths
     for name, form in ((ONE, ".:"), ("edge dipole", "^:"), ("real-space winding", "v:")):
         values = [_of_rule(tables, settings, name, w) for w in strengths]
         curve(axes[0, 0], strengths, values, f"rule: {name}", "k", form)
-    for name, color in lines:
+    for name, color, form in lines:
         values = [_of_network(tables, settings, name, w, many) for w in strengths]
-        curve(axes[0, 0], strengths, values, name, color, "o-")
-        values = [_of_network(tables, settings, name, 1, chains) for chains in settings.chains]
-        curve(axes[0, 1], settings.chains, values, None, color, "o-")
-    name_panel(axes[0, 0], f"{many} training chains")
-    axes[0, 0].set_ylabel(f"share of wrong labels (lowest: none of {settings.test * settings.datasets})")
+        curve(axes[0, 0], strengths, values, name, color, f"{form}-")
+        values = [_of_network(tables, settings, name, 1, number) for number in settings.chains]
+        curve(axes[0, 1], settings.chains, values, None, color, f"{form}-")
+    name_panel(axes[0, 0], f"networks: {chains(many)} chains")
+    axes[0, 0].set_ylabel("share of wrong labels")
     axes[0, 1].set(xlabel="training chains", xscale="log")
+    axes[0, 1].set_xticks(settings.chains, list(map(chains, settings.chains)))
+    axes[0, 1].minorticks_off()
     name_panel(axes[0, 1], "tested at W = 1")
     if settings.others:
         middle = settings.chains[len(settings.chains) // 2]
         for trained, line in (("0", ":"), ("1", "-")):
-            for name, color in lines:
+            for name, color, form in lines:
                 values = [_of_network(tables, settings, name, w, middle, trained) for w in strengths]
-                curve(axes[0, 2], strengths, values, None, color, f"o{line}")
-        name_panel(axes[0, 2], "of W = 1 (dotted: 0)")
+                curve(axes[0, 2], strengths, values, None, color, f"{form}{line}")
+        name_panel(axes[0, 2], f"{chains(middle)} chains of one W")
     for ax in axes[0]:
         ax.set_yscale("log")
-        ax.set_ylim(floor / 1.3, 1)
+        ax.set_ylim(floor / 1.5, 1)
+        powers = [10.0**power for power in range(-6, 1) if 10.0**power > 1.5 * floor]
+        ax.set_yticks([floor, *powers], ["0", *(f"$10^{{{round(np.log10(power))}}}$" for power in powers)])
+        ax.minorticks_off()
+        ax.axhline(1.6 * floor, color="0.7", linewidth=0.8, linestyle=(0, (1, 3)))
     for ax in axes[0, ::2]:
         ax.set_xlabel("disorder $W$ of the test chains")
     legend_below(figure, axes[0, 0])

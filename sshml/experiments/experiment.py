@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import numbers
+import re
 import sys
 from pathlib import Path
 
@@ -32,11 +33,20 @@ class Experiment:
     figures: dict = dataclasses.field(default_factory=dict)
     full: dict = dataclasses.field(default_factory=dict)
 
-    def caption(self, name):
-        """Return the caption of a figure as a line, "" where it has none."""
+    def caption(self, name, settings=None):
+        """Return the caption of a figure as a line, "" where it has none.
+
+        It is the docstring of what draws the figure, without its first line; {seeds} there is the setting `seeds`.
+
+        Args:
+            name: of the figure.
+            settings: {name: value}; the defaults where they do not say.
+        """
         draw = self.figures.get(name)
         text = inspect.getdoc(getattr(draw, "func", draw)) if draw else None
-        return " ".join((text or "").partition("\n\n")[2].split())
+        known = plain(dataclasses.asdict(self.settings())) | (settings or {})
+        text = re.sub(r"\{(\w+)\}", lambda found: str(known.get(found[1], found[0])), text or "")
+        return " ".join(text.partition("\n\n")[2].split())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ from sshml.experiments.image_nets import (
     too_short,
     trained,
 )
-from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points, set_log_axis
 
 PUBLISHED = {2: 0.9757, 4: 0.9780, 8: 0.9799, 16: 0.9835, 22: 0.9841}
 """MNIST accuracy by bond dimension, Gao et al. 2020, table I; dense .9835 +- .002."""
@@ -242,8 +242,9 @@ def _truncation_claims(tables, name, settings):
 def _curve_figure(tables, settings):
     """Draw accuracy against size.
 
-    Test accuracy of FC2 trained in several forms, against the share of the parameters; dashed: dense, crosses:
-    published. Products of two small matrices lie below the panels.
+    Share of wrong labels of FC2 trained in several forms, against the share of the parameters, both logarithmic;
+    numbers: bond dimensions D of MPOs of four sites; dashed: dense, crosses and thin line: published. Medians and
+    ranges of {seeds} networks, dots single ones.
     """
     names = settings.data
     figure, axes = new_figure(1, len(names), width=4.6, height=3.5)
@@ -252,19 +253,28 @@ def _curve_figure(tables, settings):
         for (family, label), color, marker in zip(LABELS.items(), COLORS, "os^Dv", strict=False):
             mine = table["family"] == family
             shares = np.unique(table["share"][mine])
-            groups = [table["test"][mine & (table["share"] == share)] for share in shares]
-            plot_points(ax, shares, groups, TESTED, fmt=f"{marker}-", color=color, label=label)
-        plot_level(ax, table["test"][table["family"] == "dense"], "dense", TESTED)
+            groups = [1 - table["test"][mine & (table["share"] == share)] for share in shares]
+            style = {"fmt": f"{marker}-", "color": color, "label": label, "markersize": 4}
+            plot_points(ax, shares, groups, ranges=True, **style)
+        plot_level(ax, 1 - table["test"][table["family"] == "dense"], "dense", TESTED)
         if name == "mnist":
             shares = [fc2_share(FC2_SHAPE, bond) for bond in PUBLISHED]
-            ax.plot(shares, list(PUBLISHED.values()), "x", color="k", label="MPO, Gao et al. 2020")
-        shown = table["test"][table["family"] != "two matrices"]  # whose small ones are far below
-        ax.set_ylim(shown.min() - 0.004, shown.max() + 0.002)
+            wrong = 1 - np.array(list(PUBLISHED.values()))
+            ax.plot(shares, wrong, "x", color="k", label="MPO, Gao et al. 2020", zorder=5)
+            ax.axhline(1 - DENSE_PUBLISHED, color="k", linewidth=0.8, linestyle=":", label="dense, Gao et al. 2020")
+        for bond in (2, 4, 8, 16, 24):
+            mine = (table["family"] == "mpo") & (table["bond"] == bond)
+            if mine.any():
+                at = table["share"][mine][0], 1 - table["test"][mine].max()
+                look = {"fontsize": 6, "color": COLORS[0], "ha": "center", "va": "top"}
+                ax.annotate(f"{bond}", at, (0, -7), textcoords="offset points", **look)
         ax.set_xscale("log")
+        wrong = 1 - table["test"]
+        set_log_axis(ax, 0.85 * wrong.min(), 1.2 * wrong.max())
         ax.set_xticks([0.005, 0.01, 0.02, 0.05, 0.1], ["0.005", "0.01", "0.02", "0.05", "0.1"])
         ax.minorticks_off()
         ax.set_xlabel(r"parameters of both layers / dense, $\rho$")
-        ax.set_ylabel("test accuracy")
+        ax.set_ylabel("share of wrong labels")
         name_panel(ax, TITLES[name])
     handles = axes[0, 0].get_legend_handles_labels()
     axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -275,7 +285,8 @@ def _truncated_figure(tables, settings):
     """Draw what cuts cost.
 
     Accuracy that the trained FC2 loses when it is cut (above) and after an epoch of fine-tuning (below), against the
-    share of the parameters.
+    share of the parameters; linear below one point, logarithmic above. Medians and ranges of {seeds} networks, dots
+    single ones.
     """
     if not settings.shares:
         return None
@@ -287,7 +298,8 @@ def _truncated_figure(tables, settings):
                 table = tables.columns("truncated", data=name, method=method)
                 shares = np.unique(table["share"])
                 lost = [(table["dense"] - table[kind])[table["share"] == share] * 100 for share in shares]
-                plot_points(ax, shares, lost, fmt=f"{marker}-", color=color, label=label, markersize=4)
+                style = {"fmt": f"{marker}-", "color": color, "label": label, "markersize": 4}
+                plot_points(ax, shares, lost, ranges=True, **style)
             if name == "mnist" and kind == "truncated":
                 ax.plot([0.14, 0.3], [5, 1], "x", color="k", label="MPO, Sander 2020", zorder=5)
             if kind == "tuned":
@@ -299,13 +311,15 @@ def _truncated_figure(tables, settings):
             ax.set_yscale("symlog", linthresh=1)
             ax.set_ylim(-0.6, 100)
             ax.set_yticks([0, 1, 10, 100], ["0", "1", "10", "100"])
-            ticks = [share for share in (0.03, 0.05, 0.14, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
+            ticks = [share for share in (0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5) if shares[0] <= share <= shares[-1]]
             ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             ax.minorticks_off()
             name_panel(ax, f"{TITLES[name]}, {text}")
             ax.set_ylabel("accuracy lost (points)")
-        handles = axes[row, 0].get_legend_handles_labels()
-        axes[row, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    labels = {}
+    for ax in (axes[0, 0], axes[1, 0]):
+        labels |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(labels.values(), labels, fontsize=7, loc="outside lower center", ncols=3)
     for ax in axes[-1]:
         ax.set_xlabel("parameters of the network / dense")
     return figure

@@ -296,8 +296,9 @@ def _revealed(tables, network, epsilon, column):
 def _draw_ranks(tables, settings):
     """Draw what projection costs.
 
-    (a) Accuracy and (b) loss on the test data of networks projected to a rank during training, against the rank;
-    dashed: not projected, crosses: published.
+    (a) Accuracy and (b) loss, on a logarithmic axis, on the test data of networks projected to a rank during training,
+    against the rank; dashed: not projected, crosses: published. Medians and ranges of {seeds} networks, dots single
+    ones.
     """
     figure, axes = new_figure(1, 2, width=3.9, height=3.2)
     for ax, name, published in zip(axes[0], ("accuracy", "loss"), (0, 1), strict=True):
@@ -305,7 +306,7 @@ def _draw_ranks(tables, settings):
             groups = [_trained(tables, "svd", rank, every)[name] for rank in settings.ranks]
             label = f"projected after each {every}"
             style = {"fmt": f"{marker}-", "color": color, "label": label, "markersize": 4}
-            plot_points(ax, settings.ranks, groups, 0 if published else TESTED, **style)
+            plot_points(ax, settings.ranks, groups, ranges=True, **style)
         plot_level(ax, _trained(tables, "stock", 0, "")[name], "stock", 0 if published else TESTED)
         ax.plot([10], [PUBLISHED["svd"][published]], "kx", label="truncated SVD, Keene 2022", zorder=5)
         ax.set_xticks(settings.ranks)
@@ -323,8 +324,9 @@ def _draw_ranks(tables, settings):
 def _draw_times(tables, settings):
     """Draw what projection takes.
 
-    Time of training under projection over that without, median and range of the repeats, by several ways to find the
-    projection.
+    Time of training under projection over that without, median and range of {repeats} repeats, by several ways to find
+    the projection, after each batch (blue) or each epoch (orange); times are on logarithmic axes. Crosses: the source's
+    one run, in both rows, as its text and its code disagree on which it is.
     """
     figure, axes = new_figure(1, 2, width=3.9, height=3.2, sharey=True)
     rows = [("every matrix by LAPACK", "batch")]

@@ -31,7 +31,7 @@ from sshml.experiments.image_nets import (
     train,
     trained,
 )
-from sshml.plotting import COLORS, legend_below, new_figure, plot_groups, plot_points
+from sshml.plotting import COLORS, new_figure, plot_groups, plot_points
 
 SHAPES = {
     0: MPOShape((2, 5, 6, 2), (2, 10, 10, 2)),
@@ -161,12 +161,13 @@ def _lost(tables, way, part, kind):
 def _draw(tables, settings):
     """Draw the results.
 
-    Test accuracy of LeNet-5, dense and with an MPO; dotted: published.
+    Test accuracy of LeNet-5, dense and with an MPO; dotted: published. Bars: one standard deviation over {seeds}
+    networks, dots single ones; the error of the test set that they share, .0009, is not in them.
     """
     figure, axes = new_figure(width=3.6)
     ax = axes[0, 0]
     groups = [_test(tables, family) for family in LABELS]
-    plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST", tested=TESTED)
+    plot_groups(ax, LABELS.values(), groups, COLORS[0], label="LeNet-5, MNIST")
     ax.axhline(PUBLISHED, color="k", linewidth=1, linestyle=":", label="both, Gao et al. 2020")
     ax.set_xticks(range(2), ["dense", f"MPO, $\\rho = {share():.3f}$"])
     ax.set_xlim(-0.5, 1.5)
@@ -178,28 +179,31 @@ def _draw(tables, settings):
 def _truncated(tables, settings):
     """Draw what cuts cost.
 
-    Accuracy that the trained LeNet-5 loses when the whole network, or its convolutions alone, are cut, before and after
-    fine-tuning.
+    Accuracy that the trained LeNet-5 loses when (a) the whole network, (b) its convolutions alone are cut, before and
+    after fine-tuning; linear below one point, logarithmic above. Medians and ranges of {seeds} networks, dots single
+    ones.
     """
     if not settings.shares:
         return None
-    figure, axes = new_figure(width=4.4, height=3.3)
-    ax = axes[0, 0]
-    for (way, (label, _, _)), color in zip(WAYS.items(), COLORS, strict=False):
-        table = tables.columns("truncated", way=way)
+    figure, axes = new_figure(1, 2, width=3.5, height=3.3, sharey=True)
+    for (way, (label, _, layers)), color in zip(WAYS.items(), COLORS, strict=False):
+        table, ax = tables.columns("truncated", way=way), axes[0, layers is not None]
         shares = np.unique(table["share"][table["share"] < 1])
         for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
             lost = [(table["dense"] - table[kind])[table["share"] == part] * 100 for part in shares]
-            plot_points(ax, shares, lost, fmt=style, color=color, label=label + text, markersize=4)
-    ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
-    ax.set_xscale("log")
-    ax.set_yscale("symlog", linthresh=1)
-    ax.set_yticks([-1, 0, 1, 10], ["-1", "0", "1", "10"])
-    ax.set_xticks(settings.shares, [f"{part:g}" for part in settings.shares])
-    ax.minorticks_off()
-    ax.set_xlabel("bytes kept, of the network or of the convolutions")
-    ax.set_ylabel("test accuracy lost (percentage points)")
-    legend_below(figure, ax, 2)
+            look = {"fmt": style, "color": color, "label": label + text, "markersize": 4}
+            plot_points(ax, shares, lost, ranges=True, **look)
+    for ax, what in zip(axes[0], ("network", "convolutions"), strict=True):
+        ax.axhline(0, color="0.5", linewidth=0.8, linestyle=":")
+        ax.set_xscale("log")
+        ax.set_yscale("symlog", linthresh=1)
+        ax.set_ylim(-0.5, 100)
+        ax.set_yticks([0, 1, 10, 100], ["0", "1", "10", "100"])
+        ax.set_xticks(settings.shares, [f"{part:g}" for part in settings.shares])
+        ax.minorticks_off()
+        ax.set_xlabel(f"bytes kept of the {what}")
+        ax.legend(fontsize=7)
+    axes[0, 0].set_ylabel("test accuracy lost (percentage points)")
     return figure
 
 

@@ -30,13 +30,13 @@ from sshml.experiments.image_nets import (
     train,
 )
 from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
-from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points
+from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_level, plot_points
 
 NETWORKS = {"dlrt": "784-500x4-10", "fc2": "FC2, 784-256-10"}
 WAYS = {
     "projected": "projected at every step",
     "factors": "factors from the start",
-    "settled": "factors when the stable ranks settle",
+    "settled": "factors when the stable ranks settle, at the latest from half of the epochs",
     "cut": "cut at the end",
     "tuned": "cut at the end, 3 epochs more",
 }
@@ -271,22 +271,25 @@ def _gain(tables, name, one, other):
 def _draw(tables, settings):
     """Draw the results.
 
-    Test accuracy at shares of the bytes: dense networks that are cut and trained on, and networks trained in low rank;
-    dashed: dense, crosses: published.
+    Test accuracy at shares of the bytes, logarithmic: dense networks that are cut and trained on, and networks trained
+    in low rank; dashed: dense, crosses and dotted line: published, of another way to train. Bars: one standard
+    deviation over {seeds} networks with the error of the test set, dots single networks.
     """
     names = settings.networks
-    figure, axes = new_figure(1, len(names), width=4.4, height=3.5)
+    figure, axes = new_figure(1, len(names), width=4.4, height=3.5, sharey=True)
     for ax, name in zip(axes[0], names, strict=True):
         for (way, label), color, marker in zip(WAYS.items(), COLORS, "osD^v", strict=False):
             table = tables.columns("networks", network=name, way=way)
             shares = [share for share in np.unique(table["share"]) if share < 1]
             used = [table["used"][table["share"] == share].mean() for share in shares]
             groups = [table["accuracy"][table["share"] == share] for share in shares]
-            plot_points(ax, used, groups, TESTED, fmt=f"{marker}-", color=color, label=label, markersize=4)
+            style = {"fmt": f"{marker}-", "color": color, "label": label.replace("settle, ", "settle,\n")}
+            plot_points(ax, used, groups, TESTED, markersize=4, **style)
         plot_level(ax, _of(tables, name, "dense", 1.0), "dense", TESTED)
         if name == "dlrt":
             label = f"dynamical low rank, 250 epochs,\n{DLRT_SOURCE}"
-            ax.plot(list(DLRT_PUBLISHED), list(DLRT_PUBLISHED.values()), "kx", label=label)
+            ax.plot(list(DLRT_PUBLISHED), list(DLRT_PUBLISHED.values()), "kx", label=label, zorder=5)
+            ax.axhline(DLRT_DENSE, color="k", linewidth=0.8, linestyle=":", label=f"dense, {DLRT_SOURCE}")
         ax.set_xscale("log")
         ticks = [0.05, 0.1, 0.2, 0.4, 0.65]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -294,8 +297,7 @@ def _draw(tables, settings):
         ax.set_xlabel("bytes of the whole model / dense")
         ax.set_ylabel("test accuracy")
         name_panel(ax, f"{NETWORKS[name]}, MNIST")
-    handles = axes[0, 0].get_legend_handles_labels()
-    axes[0, -1].legend(*handles, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_below(figure, axes[0, 0], 2)
     return figure
 
 

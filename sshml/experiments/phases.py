@@ -163,15 +163,18 @@ def claims(tables, settings):
 def _draw(tables, settings):
     """Draw the results.
 
-    (a), (b) Share of topological chains of finite length against hopping and disorder, with the exact line of the
-    infinite chain; (c) a cut through (a), bands are standard errors over chains.
+    (a), (b) Share of topological chains among {chains} of {cells} cells at each point, against hopping and disorder,
+    with the exact line of the infinite chain; (c) a cut through (a) with {cut_chains} chains a point, bands are
+    standard errors over chains.
     """
     figure, axes = new_figure(1, 3, width=4, height=3.4)
     for ax, ratio in zip(axes[0], (0.5, 0.0), strict=False):
         strength, v, share = pivot(tables.columns("diagram", **{"W_w/W_v": ratio}), "W_v", "v", "topological")
         fine_v, fine_w = np.linspace(1e-9, v[-1], 401), np.linspace(0, strength[-1], 401)
         line = fine_v, fine_w, exact_margin(fine_v, fine_w[:, None], ratio)
-        name_panel(plot_phases(ax, v, strength, share, line), f"$W_w = {'W_v/2' if ratio else '0'}$")
+        name_panel(
+            plot_phases(ax, v, strength, share, line, colorbar=not ratio), f"$W_w = {'W_v/2' if ratio else '0'}$"
+        )
     ax = axes[0, 2]
     for cells in settings.cut_cells:
         found = tables.columns("cut", cells=cells)
@@ -183,7 +186,7 @@ def _draw(tables, settings):
     ax.set_xlabel("disorder strength $W_v$ (units of $w$)")
     ax.set_ylabel("share of topological chains")
     name_panel(ax, f"$v = {ANDERSON_V}\\,w$, $W_w = W_v/2$")
-    ax.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
+    ax.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, columnspacing=1, handlelength=1.5)
     return figure
 
 

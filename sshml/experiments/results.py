@@ -144,7 +144,7 @@ def results_of(folder):
             figures[file.removesuffix(".png")] = (folder / file).read_bytes()
     if known["own"] is not True and known["experiment"] in names():
         _, experiment = load(known["experiment"])
-        captions = {name: experiment.caption(name) for name in figures}
+        captions = {name: experiment.caption(name, known["settings"]) for name in figures}
         with contextlib.suppress(Exception):  # tables of an older release: the pictures it made are there
             settings = settings_of(experiment, changes={k: _tuples(v) for k, v in known["settings"].items()})
             drawn = {name: draw(tables, settings) for name, draw in experiment.figures.items()}

@@ -21,7 +21,7 @@ from sshml.classifier import TrainingSpec, fit
 from sshml.dataset import DatasetSpec, generate, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import POSITIVE, Claim, Experiment, Job
-from sshml.plotting import COLORS, new_figure, plot_band
+from sshml.plotting import COLORS, name_panel, new_figure, plot_band
 from sshml.statistics import band, group_means
 
 KINDS = {"hopping": ("disorder_v", "disorder_w"), "onsite": ("disorder_onsite",)}
@@ -202,13 +202,14 @@ def _over_datasets(found, column):
 def _draw(tables, settings):
     """Draw the results.
 
-    Networks trained on clean chains: (a) accuracy and (b) overlap of the principal components with those of clean
-    chains, against the disorder of the test chains (line: clean test chains; bands: one standard deviation over
-    datasets); (c) chains, clean and of the largest W, in the plane of the first two components of clean chains.
+    Networks trained on clean chains: (a) accuracy and (b) overlap of the first {components} principal components with
+    those of clean chains, 0 to 1, against the disorder of the test chains (line: clean test chains; bands: one standard
+    deviation over {datasets} datasets); (c) chains, clean and of the largest W, in the plane of the first two
+    components of clean chains.
     """
-    figure, axes = new_figure(1, 3, width=3.4, height=3.0)
+    figure, axes = new_figure(1, 3, width=3.4, height=3.4)
     for ax, table, column, name in (
-        (axes[0, 0], "accuracy", "accuracy", "accuracy, trained on clean chains"),
+        (axes[0, 0], "accuracy", "accuracy", "test accuracy"),
         (axes[0, 1], "overlap", "overlap", f"overlap of {settings.components} components"),
     ):
         for kind, color in zip(KINDS, COLORS, strict=False):
@@ -226,9 +227,8 @@ def _draw(tables, settings):
         ax.plot(found["first"], found["second"], form, color=color, markersize=3, alpha=0.7, label=LABELS[kind])
     ax.set_xlabel("first component of clean chains")
     ax.set_ylabel("second component")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.6 * (high - low))
-    ax.legend(fontsize=7, loc="upper right")
+    name_panel(ax, f"$W = {max(settings.strengths):g}$")
+    ax.legend(fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.25), columnspacing=1, handlelength=1)
     return figure
 
 

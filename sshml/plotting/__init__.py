@@ -8,6 +8,7 @@ from sshml.plotting.axes import (
     new_figure,
     set_accuracy_axis,
     set_error_axis,
+    set_log_axis,
     set_number_axis,
 )
 from sshml.plotting.chains import chains_figure
@@ -18,6 +19,7 @@ from sshml.plotting.panels import (
     plot_diagram,
     plot_groups,
     plot_level,
+    plot_middle,
     plot_phases,
     plot_points,
     plot_score,
@@ -42,6 +44,7 @@ __all__ = [
     "plot_diagram",
     "plot_groups",
     "plot_level",
+    "plot_middle",
     "plot_phases",
     "plot_points",
     "plot_score",
@@ -50,6 +53,7 @@ __all__ = [
     "selection_figure",
     "set_accuracy_axis",
     "set_error_axis",
+    "set_log_axis",
     "set_number_axis",
     "spectra_figure",
     "sweep_figure",

@@ -61,6 +61,17 @@ def set_error_axis(ax, tested, threshold=0.05):
     return ax
 
 
+def set_log_axis(ax, low, high):
+    """Make y logarithmic from `low` to `high`, with ticks at 1, 1.5, 2, 3 and 5 times powers of ten."""
+    ax.set_yscale("log")
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
+    ticks = [tick for tick in np.outer(powers, (1, 1.5, 2, 3, 5)).ravel() if low <= tick <= high]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(low, high)
+    return ax
+
+
 def set_number_axis(ax, most, what):
     """Make x a number of things from 1 to `most`, logarithmic, with powers of 2 at the ticks."""
     ax.set_xscale("log", base=2)

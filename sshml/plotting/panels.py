@@ -1,6 +1,7 @@
 """Arrays in, Axes out: one panel each."""
 
 import numpy as np
+from matplotlib.transforms import ScaledTranslation
 
 from sshml.arguments import as_array
 from sshml.errors import SSHMLError
@@ -8,7 +9,7 @@ from sshml.plotting.axes import COLORS
 from sshml.statistics import band, mean_std, with_test_error
 
 FEW = 10
-"""Seeds from which on a mean with its deviation stands for them."""
+"""Seeds up to which each is a dot beside what stands for all."""
 
 
 def plot_band(ax, x, mean, std, label=None, color=None, **style):
@@ -21,21 +22,49 @@ def plot_band(ax, x, mean, std, label=None, color=None, **style):
     return ax
 
 
-def plot_points(ax, x, groups, tested=0, **style):
+def plot_middle(ax, x, values, label=None, color=None, share=1.0, **style):
+    """Draw the median over the first axis, the seeds, with a band that holds a share of them, all by default.
+
+    For logarithmic axes, on which a mean less its standard deviation may not exist.
+    """
+    x, values = as_array(x, "x", axes="point", dtype=float), as_array(values, "values", axes="seed, point", dtype=float)
+    if values.shape[1] != len(x):
+        raise SSHMLError(f"x {x.shape} and values {values.shape} do not match; give a column for each x.")
+    low, middle, high = np.nanquantile(values, (0.5 - share / 2, 0.5, 0.5 + share / 2), axis=0)
+    (line,) = ax.plot(x, middle, label=label, color=color, **style)
+    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    return ax
+
+
+def plot_points(ax, x, groups, tested=0, ranges=False, **style):
     """Draw mean and one standard deviation of each group of seeds at its x; nothing where there are none.
 
-    The seeds of a group of fewer than FEW are dots.
+    With `ranges`, for logarithmic axes, median, lowest and highest seed. The seeds of a group of FEW at most are dots
+    beside it.
 
     `tested`, here and below: samples of the test set that all seeds share, whose error is in the bars of accuracies.
     """
     if not len(groups):
         return ax
     means, stds, counts = np.array([mean_std(group) for group in groups]).T
-    bars = ax.errorbar(x, means, with_test_error(means, np.nan_to_num(stds), tested), capsize=2, **style)
+    middle, error = means, with_test_error(means, np.nan_to_num(stds), tested)
+    if ranges:
+        low, middle, high = np.array([_extent(group) for group in groups]).T
+        error = middle - low, high - middle
+    bars = ax.errorbar(x, middle, error, capsize=2, **style)
+    beside = ax.transData + ScaledTranslation(3 / 72, 0, ax.figure.dpi_scale_trans)
+    look = {"color": bars[0].get_color(), "markersize": 2, "alpha": 0.8, "transform": beside, "linestyle": ""}
     for at, group, count in zip(x, groups, counts, strict=True):
-        if 1 < count < FEW:
-            ax.plot(np.full(len(group), at), group, ".", color=bars[0].get_color(), markersize=2, alpha=0.6)
+        if 1 < count <= FEW:
+            ax.plot(np.full(len(group), at), group, marker=".", **look)
     return ax
+
+
+def _extent(group):
+    """Return (lowest, median, highest) of the finite values, NaN where there are none."""
+    found = np.asarray(group, dtype=float)
+    found = found[np.isfinite(found)]
+    return (found.min(), np.median(found), found.max()) if found.size else (np.nan,) * 3
 
 
 def plot_level(ax, values, label, tested=0):
@@ -65,15 +94,20 @@ def plot_groups(ax, names, values, color=None, offset=0.0, label=None, tested=0)
 
 
 def plot_vector(ax, vector, rows="level"):
-    """Show a singular vector as a map (row, site) with a symmetric colour scale."""
+    """Show a singular vector as a map (row, site) with a symmetric colour scale; levels count from 0, sites from 1.
+
+    The mid-gap levels, two or of an odd number one, stand between lines.
+    """
     top = np.abs(vector).max()
     image = ax.imshow(vector, cmap="RdBu_r", vmin=-top, vmax=top, origin="lower", aspect="equal")
     sites = len(vector)
     ticks = [0, sites // 2 - 1, sites - 1]
     ax.set_xticks(ticks, [tick + 1 for tick in ticks])
-    ax.set_yticks(ticks, [tick + 1 for tick in ticks])
+    ax.set_yticks(ticks, [tick + (rows != "level") for tick in ticks])
     ax.set_xlabel("site")
-    ax.set_ylabel(rows)
+    ax.set_ylabel(_row_name(rows))
+    for edge in ((sites - 1) // 2 - 0.5, sites // 2 + 0.5) if rows == "level" else ():
+        ax.axhline(edge, color=COLORS[4], linewidth=0.8)
     colors = ax.figure.colorbar(image, cax=ax.inset_axes([1.04, 0, 0.06, 1]))
     colors.set_label("$v_1$", fontsize=7, labelpad=-2)
     colors.ax.tick_params(labelsize=6)
@@ -83,18 +117,23 @@ def plot_vector(ax, vector, rows="level"):
 def plot_shares(ax, shares, rows="level"):
     """Draw the weight (seed, row) of a singular vector on each row: mean as bars, seeds as dots; dotted: uniform.
 
-    The mid-gap levels, two or of an odd number one, are yellow.
+    Levels count from 0, sites from 1; the mid-gap levels, two or of an odd number one, are yellow.
     """
-    row = np.arange(1, shares.shape[1] + 1)
+    first = 0 if rows == "level" else 1
+    row = np.arange(first, shares.shape[1] + first)
     if rows == "level":
-        ax.axvspan((len(row) - 1) // 2 + 0.5, len(row) // 2 + 1.5, color=COLORS[4], alpha=0.25, zorder=0)
+        ax.axvspan((len(row) - 1) // 2 - 0.5, len(row) // 2 + 0.5, color=COLORS[4], alpha=0.25, zorder=0)
     ax.bar(row, shares.mean(0), color=COLORS[5])
     ax.plot(np.broadcast_to(row, shares.shape), shares, ".", color=COLORS[0], markersize=2)
     ax.axhline(1 / len(row), color="0.5", linewidth=0.8, linestyle=":")
-    ax.set_xticks([1, len(row) // 2, len(row)])
-    ax.set_xlabel(rows)
+    ax.set_xticks(row[[0, len(row) // 2 - 1, -1]])
+    ax.set_xlabel(_row_name(rows))
     ax.set_ylabel(r"$\Sigma_{\mathrm{site}}\,|v_1|^2$")
     return ax
+
+
+def _row_name(rows):
+    return "level, from 0" if rows == "level" else rows
 
 
 def plot_score(ax, ratio, score, winding):
@@ -112,7 +151,7 @@ def plot_score(ax, ratio, score, winding):
     return ax
 
 
-def plot_phases(ax, v, strength, share, line):
+def plot_phases(ax, v, strength, share, line, colorbar=True):
     """Show the share (W, v) of topological chains, and the line (v, W, margin (W, v)) where the exact margin is 0."""
     image = ax.pcolormesh(v, strength, share, cmap="Blues", vmin=0, vmax=1, shading="nearest", rasterized=True)
     ax.contour(*line, levels=[0], colors=COLORS[1], linewidths=1.5)
@@ -120,9 +159,10 @@ def plot_phases(ax, v, strength, share, line):
     ax.legend(loc="upper right", fontsize=7)
     ax.set_xlabel("intracell hopping $v$ (units of $w$)")
     ax.set_ylabel("disorder strength $W_v$ (units of $w$)")
-    colors = ax.figure.colorbar(image, ax=ax)
-    colors.set_label("share of topological chains", fontsize=8)
-    colors.ax.tick_params(labelsize=7)
+    if colorbar:
+        colors = ax.figure.colorbar(image, ax=ax)
+        colors.set_label("share of topological chains", fontsize=8)
+        colors.ax.tick_params(labelsize=7)
     return ax
 
 
@@ -169,7 +209,7 @@ def _axis_name(name):
     return f"{symbol} (unit of the hoppings)"
 
 
-def plot_cuts(ax, names, groups, mean, std, ceiling):
+def plot_cuts(ax, names, groups, mean, std, ceiling, colors=COLORS):
     """Draw entropies at each cut: points of measured groups, the random-matrix band, the ceilings.
 
     Args:
@@ -179,12 +219,13 @@ def plot_cuts(ax, names, groups, mean, std, ceiling):
         mean: entropy of a Gaussian weight at each cut.
         std: its standard deviation at each cut.
         ceiling: largest possible entropy at each cut.
+        colors: of the groups.
     """
     place, width, least = np.arange(len(names)), 0.8 / max(len(groups), 1), min(mean)
     for number, (label, values) in enumerate(groups.items()):
         values = np.asarray(values, dtype=float)
         x, least = place + (number - (len(groups) - 1) / 2) * width, min(least, values.min())
-        style = {"color": COLORS[number % 6], "fmt": "os^Dv"[number % 5], "markersize": 4, "label": label}
+        style = {"color": colors[number % len(colors)], "fmt": "os^Dv"[number % 5], "markersize": 4, "label": label}
         plot_points(ax, x, values.T, **style)
     for number in place:
         ends, label = [number - 0.45, number + 0.45], None if number else "Gaussian matrix"

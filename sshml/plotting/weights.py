@@ -27,11 +27,11 @@ def sweep_figure(sweep, threshold=0.95):
     if 1 < len(sweep.accuracy) <= 20:
         ax.plot(sweep.sizes, sweep.accuracy.T, ".", color=COLORS[0], markersize=2, alpha=0.5)
     ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
-    ax.annotate(f"{threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), fontsize=8, va="center")
+    ax.annotate(f" {threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), fontsize=8, va="center")
     found = sweep.smallest(threshold)
     if np.isfinite(found).any():
         size = np.median(found[np.isfinite(found)])
-        label = f"{size:g}, median of the smallest"
+        label = f"{size:g}: smallest that keeps {threshold:g},\nmedian over the networks"
         ax.axvline(size, color=COLORS[1], linewidth=1, linestyle="--", label=label)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=30))
@@ -39,7 +39,7 @@ def sweep_figure(sweep, threshold=0.95):
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlim(sweep.sizes[0] * 0.9, sweep.sizes[-1] * 1.1)
     kept = {"svd": "singular values kept", "mpo": "largest bond", "prune": "weights kept"}[sweep.method]
-    ax.set_xlabel(f"{kept}, layer {sweep.number}")
+    ax.set_xlabel(f"{kept}, linear layer {sweep.number + 1}")
     ax.set_ylabel("test accuracy")
     ax.legend(fontsize=7, loc="lower right")
     return figure

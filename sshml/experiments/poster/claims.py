@@ -172,9 +172,9 @@ def gaussian(shape):
     return np.append(mean, gaussian_entropy(shape.out_features, shape.in_features)), np.append(std, std[1])
 
 
-def entropies(tables, view, cut):
-    """Return the entropy of the trained layer 1 at a cut."""
-    return tables.columns("fig5_entropies", view=view, when="trained", cut=cut)["entropy"]
+def entropies(tables, view, cut, when="trained"):
+    """Return the entropy of layer 1 at a cut, "trained" or "initial"."""
+    return tables.columns("fig5_entropies", view=view, when=when, cut=cut)["entropy"]
 
 
 def _of_the_mpo(tables, settings):

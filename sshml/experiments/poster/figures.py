@@ -13,6 +13,7 @@ from sshml.plotting import (
     plot_band,
     plot_cuts,
     plot_groups,
+    plot_middle,
     plot_score,
     plot_shares,
     plot_vector,
@@ -40,17 +41,18 @@ def _fig1(tables, settings):
     """Draw what truncation of layer 1 costs.
 
     Share of wrong labels against (a) the singular values kept in layer 1, (b) the bytes of layer 1 as SVD and with
-    small weights zeroed; dotted: 5 % wrong.
+    small weights zeroed; dotted: 5 % wrong. Medians of {seeds} networks, bands between their quartiles; all axes
+    logarithmic.
     """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8, sharey=True)
     dense = (2 * settings.cells) ** 2 * settings.hidden[0] * 4 / 1024
     for (view, title), style in zip(_pair(settings).items(), ("-", "--"), strict=False):
         for method, color, what in (("svd", COLORS[0], "SVD"), ("prune", COLORS[1], "small weights zeroed")):
             sizes, stored, accuracy = compression(tables, view, method)
-            curve = 1 - accuracy.mean(0), band(accuracy, settings.test)[1], f"{what}, {title}", color
-            plot_band(axes[0, 1], stored / 1024, *curve, linestyle=style)
+            curve = 1 - accuracy, f"{what}, {title}", color
+            plot_middle(axes[0, 1], stored / 1024, *curve, share=0.5, linestyle=style)
             if method == "svd":
-                plot_band(axes[0, 0], sizes, *curve, linestyle=style, marker=".", markersize=3)
+                plot_middle(axes[0, 0], sizes, *curve, share=0.5, linestyle=style, marker=".", markersize=3)
     set_number_axis(axes[0, 0], settings.hidden[0], "singular values kept in layer 1")
     axes[0, 1].set_xscale("log")
     axes[0, 1].axvline(dense, color="0.7", linewidth=0.8)
@@ -69,24 +71,21 @@ def _fig2(tables, settings):
     """Draw what truncation of both hidden layers costs.
 
     Share of wrong labels with both hidden layers cut, against the singular values kept in layer 2, for several numbers
-    kept in layer 1; dotted: 5 % wrong.
+    kept in layer 1; dotted: 5 % wrong. Medians of {seeds} networks, bands between their quartiles; both axes
+    logarithmic.
     """
     if "fig2" not in tables:  # another number of layers
         return None
     figure, axes = new_figure(width=4.6, height=3.0)
-    ranks, ax = np.unique(tables.columns("fig2")["rank_1"]), axes[0, 0]
+    ranks, ax, least = np.unique(tables.columns("fig2")["rank_1"])[1:], axes[0, 0], 1.0
     for rank, color in zip(ranks, COLORS, strict=False):
         _, sizes, accuracy = pivot(tables.columns("fig2", rank_1=f"{rank:g}"), "seed", "rank_2", "accuracy")
-        mean, error = band(1 - accuracy, settings.test)
-        if rank in (8, 9):
-            ax.plot(sizes, 1 - accuracy.T, ".", color=color, markersize=2, alpha=0.6)
-        plot_band(ax, sizes, mean, error, f"{rank:g}", color, marker=".", markersize=3)
+        plot_middle(ax, sizes, 1 - accuracy, f"{rank:g}", color, share=0.5, marker=".", markersize=3)
+        least = min(least, np.median(1 - accuracy, axis=0).min())
     set_number_axis(ax, sizes[-1], "singular values kept in layer 2")
     set_error_axis(ax, settings.test)
-    ax.legend(
-        title="kept in layer 1\n(8, 9: each network)", fontsize=7, title_fontsize=7, loc="center left",
-        bbox_to_anchor=(1.08, 0.5),
-    )  # fmt: skip
+    ax.set_ylim(bottom=max(0.5 * least, 0.7 / settings.test))
+    ax.legend(title="kept in layer 1", fontsize=7, title_fontsize=7, loc="center left", bbox_to_anchor=(1.08, 0.5))
     return figure
 
 
@@ -94,7 +93,7 @@ def _fig3(tables, settings):
     """Draw the first singular vectors.
 
     Right singular vector v1 of the largest singular value of layer 1, a map of level (site for the projector) and site,
-    of the first network in each view.
+    of the first network in each view; yellow lines: the mid-gap levels. Colour scales differ.
     """
     figure, axes = new_figure(-(-len(settings.views) // 3), min(3, len(settings.views)), width=2.33, height=2.1)
     for ax in axes.flat[len(settings.views) :]:
@@ -110,8 +109,9 @@ def _fig3(tables, settings):
 def _scores(tables, settings):
     """Draw what the first singular vectors select.
 
-    Above: weight of v1 on each level (site for the projector); bars are means, dots networks, yellow the two mid-gap
-    levels, dotted the uniform share. Below: score v1 . x of test chains against w/v, first network.
+    Above: weight of v1 on each level (site for the projector); bars are means of {seeds} networks, dots single ones,
+    which may read one of several levels, yellow the mid-gap levels, dotted the uniform share. Below: score v1 . x of
+    test chains with w/v from .03 to 30 against w/v, first network, by their winding number.
     """
     figure, axes = new_figure(2, len(settings.views), width=2.4, height=2.2)
     for column, (view, title) in enumerate(_shown(settings).items()):
@@ -130,8 +130,9 @@ def _scores(tables, settings):
 def _fig4(tables, settings):
     """Draw ranks by view, and accuracy near the transition.
 
-    (a) Smallest rank of layer 1 that keeps 95 % accuracy, and 95 % of the accuracy of the network. (b) Test accuracy of
-    the whole networks against w/v.
+    (a) Smallest rank of layer 1 that keeps 95 % accuracy, and 95 % of the accuracy of the network; dots are the {seeds}
+    networks, bars one standard deviation. (b) Test accuracy of the whole networks against w/v in 28 bins from 1/2 to 2,
+    outside of which half of the chains lie; bands: one standard deviation with the error of the test chains in the bin.
     """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8)
     views = _shown(settings)
@@ -167,8 +168,9 @@ def _fig4(tables, settings):
 def _fig5(tables, settings):
     """Draw MPO beside SVD, and the entropies of singular vectors.
 
-    (a) Test accuracy against the numbers stored for layer 1, as SVD and as MPO, without retraining; dotted: .95. (b)
-    Entropy between level and site of each right singular vector of layer 1, against its singular value.
+    (a) Test accuracy against the numbers stored for layer 1, as SVD and as MPO, without retraining; dotted: .95; bands:
+    one standard deviation over {seeds} networks with the error of the test set. (b) Entropy between level and site of
+    each right singular vector of layer 1 of all networks, against its singular value.
     """
     figure, axes = new_figure(1, 2, width=3.5, height=2.8)
     _mpo_and_svd(axes[0, 0], tables, settings, settings.hidden[0] * (2 * settings.cells) ** 2)
@@ -180,8 +182,9 @@ def _fig6(tables, settings):
     """Draw the entropies of layer 1.
 
     (a) Entropy of layer 1, of the epoch that validation chose, at the cuts of its MPO and between outputs and inputs,
-    beside Gaussian matrices (two standard deviations) and ceilings. (b) The same at the middle cut over training, to
-    its last epoch; line: Gaussian. (c), (d) Entropy, and test accuracy, against disorder.
+    beside the mean of Gaussian matrices and ceilings. (b) The same at the middle cut over training, from before the
+    first epoch to the last. (c), (d) Entropy, and test accuracy, against disorder, random signs. Bars and bands:
+    one standard deviation over {seeds} networks, dots in (c), (d) single ones.
     """
     figure, axes = new_figure(2, 2, width=3.5, height=2.7)
     outputs, inputs = settings.hidden[0], (2 * settings.cells) ** 2
@@ -197,8 +200,11 @@ def _fig6(tables, settings):
     for (view, title), color in zip(_shown(settings).items(), COLORS, strict=False):
         found = tables.columns("fig5_training", view=view, cut=cuts[middle - 1])
         _, epochs, values = pivot(found, "seed", "epoch", "entropy")
+        start = entropies(tables, view, cuts[middle - 1], "initial")
+        epochs, values = np.append(0, epochs), np.column_stack([start, values])
         plot_band(axes[0, 1], epochs, *band(values), title, color)
     axes[0, 1].axhline(mean[middle - 1], color="0.3", linewidth=1)
+    axes[0, 1].margins(y=0.08)
     axes[0, 1].set_xlabel("epoch")
     axes[0, 1].xaxis.get_major_locator().set_params(integer=True)
     axes[0, 1].set_ylabel(f"entropy of layer 1, cut {middle} (nats)")
@@ -217,13 +223,14 @@ def _mpo_and_svd(ax, tables, settings, dense):
     ax.set_xscale("log")
     ax.set_xlabel("numbers stored for layer 1 (grey: dense)")
     set_accuracy_axis(ax)
-    ax.legend(fontsize=7, loc="lower right")
+    ax.legend(fontsize=7, loc="lower right", framealpha=1)
 
 
 def _vectors(ax, tables, settings):
-    for (view, title), color in zip(_shown(settings, SHOWN).items(), COLORS, strict=False):
+    for (view, title), color, form in zip(_shown(settings, SHOWN).items(), COLORS, ".x^", strict=False):
         found = tables.columns("fig5_vectors", view=view)
-        ax.plot(found["value"], found["entropy"], ".", color=color, markersize=2, alpha=0.5, label=title)
+        style = {"color": color, "markersize": 2.5, "alpha": 0.4, "markeredgewidth": 0.5}
+        ax.plot(found["value"], found["entropy"], form, **style, label=title)
     ax.axhline(
         gaussian_entropy(2 * settings.cells, 2 * settings.cells), color="0.3", linewidth=1, label="Gaussian vector"
     )
@@ -241,14 +248,14 @@ def _disorder(left, right, tables, settings, cuts):
     table = tables.columns("fig5_disorder")
     strengths = np.unique(table["W"])
     names = [f"{w:g}" for w in strengths]
-    for (cut, value), color, offset in zip(cuts, COLORS, (-0.1, 0.1), strict=False):
+    for (cut, value), color, offset, line in zip(cuts, ("k", "0.5"), (-0.1, 0.1), ("--", ":"), strict=True):
         groups = [table["entropy"][(table["W"] == w) & (table["cut"] == cut)] for w in strengths]
         plot_groups(left, names, groups, color, offset, f"cut {cut}")
-        left.axhline(value, color=color, linewidth=1, linestyle=":", label=f"Gaussian, cut {cut}")
+        left.axhline(value, color=color, linewidth=1, linestyle=line, label=f"Gaussian, cut {cut}")
     left.set_ylabel("entropy of layer 1 (nats),\nrandom signs")
     left.legend(fontsize=7)
     groups = [table["accuracy"][(table["W"] == w) & (table["cut"] == cuts[0][0])] for w in strengths]
-    plot_groups(right, names, groups, COLORS[0])
+    plot_groups(right, names, groups, "k")
     right.set_ylabel("test accuracy, random signs")
     for ax in (left, right):
         ax.set_xlabel("disorder strength $W$ of all hoppings")
