@@ -82,7 +82,7 @@ def _from_file(context, hoppings, out):
     from sshml.dataset import from_hoppings, read_hoppings
 
     used = ("boundary", "gauge", "train", "valid", "test", "seed", "recipe", "force")
-    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    given = [name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"]
     idle = [name for name in given if name not in (*used, "hoppings", "out")]
     if idle:
         raise SSHMLError(f"--{idle[0].replace('_', '-')} has no meaning beside --hoppings; leave it out.")
