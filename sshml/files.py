@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from sshml.arguments import as_path, flag
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 
 @contextlib.contextmanager
@@ -174,7 +174,7 @@ def refuse_broken_zip(path):
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise SSHMLError(f"{path} is a damaged archive ({' '.join(str(error).split()):.200}).") from None
+        raise SSHMLError(f"{path} is a damaged archive ({flat(error):.200}).") from None
     if broken is not None:
         raise SSHMLError(f"{path} is damaged: its entry {broken:.200} differs from its checksum.")
 

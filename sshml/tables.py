@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sshml.arguments import as_path
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 from sshml.files import new_file
 
 
@@ -41,7 +41,7 @@ def read_csv(path):
     except FileNotFoundError:
         raise SSHMLError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SSHMLError(f"{path} is no table that can be read ({' '.join(str(error).split()):.200}).") from None
+        raise SSHMLError(f"{path} is no table that can be read ({flat(error):.200}).") from None
 
 
 def columns(rows, name, /, **chosen):

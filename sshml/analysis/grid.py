@@ -5,17 +5,17 @@ import torch
 from numba import njit
 from torch import nn
 
-from sshml.arguments import integers
+from sshml.analysis.sweep import ascending
 from sshml.classifier import check_labels, is_patched, members_of, resident
 from sshml.compression import check_weight
 from sshml.errors import SSHMLError
 from sshml.lanes import JIT, run
 
-LANES = 128
+SAMPLES = 128
 """Samples carried side by side; from 64 on LLVM vectorises the loops instead of unrolling them."""
 
 BLOCKS = 128
-"""Blocks of LANES samples whose counts are kept apart at a time."""
+"""Blocks of SAMPLES samples whose counts are kept apart at a time."""
 
 ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid)
 
@@ -47,9 +47,7 @@ def rank_grid(models, split, ranks=None, view=None):
         one, two, three, activation = _three_layers(model)
         check_labels(labels, len(three.weight))
         full = min(one.weight.shape)
-        chosen = list(range(1, full + 1)) if ranks is None else integers(ranks, "ranks")
-        if not chosen or chosen != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] > full:
-            raise SSHMLError(f"ranks {chosen[:8]} must ascend within 1 to {full}.")
+        chosen = ascending(ranks, full, "ranks")
         report = np.zeros(chosen[-1], dtype=np.bool_)
         report[np.array(chosen) - 1] = True
         accuracy.append(_grid_of_one(one, two, three, activation, inputs, labels, report))
@@ -101,7 +99,7 @@ def _grid_of_one(one, two, three, activation, inputs, labels, report):
         activation,
     )
     scores, labels = contiguous(vh1[:width] @ inputs.to(vh1.dtype).mT), labels.numpy()  # r [in], b [in]
-    starts, hits = np.arange(0, len(labels), LANES), np.zeros((report.sum(), min(two.weight.shape)), np.int64)
+    starts, hits = np.arange(0, len(labels), SAMPLES), np.zeros((report.sum(), min(two.weight.shape)), np.int64)
     for some in np.split(starts, range(BLOCKS, len(starts), BLOCKS)):
         found = np.zeros((len(some), *hits.shape), np.int64)
         run(_count_hits, some, found, shared=(scores, labels, *weights), unit=1)
@@ -113,13 +111,13 @@ def _grid_of_one(one, two, three, activation, inputs, labels, report):
 def _activate(z, h, i, j, activation):
     """Write the activation of row i of z to row j of h; the branch stays outside the loops, which then vectorise."""
     if activation == 0:
-        for b in range(LANES):
+        for b in range(SAMPLES):
             h[j, b] = max(z[i, b], np.float32(0))
     elif activation == 1:
-        for b in range(LANES):
+        for b in range(SAMPLES):
             h[j, b] = np.tanh(z[i, b])
     else:
-        for b in range(LANES):
+        for b in range(SAMPLES):
             h[j, b] = np.float32(1) / (np.float32(1) + np.exp(-z[i, b]))
 
 
@@ -134,15 +132,15 @@ def _count_hits(
     """
     samples, ranks1 = len(labels), len(report)
     hidden1, hidden2, others = len(bias1), len(bias2), len(bias3)
-    z1 = np.empty((hidden1, LANES), dtype=np.float32)
-    h1 = np.empty((hidden1, LANES), dtype=np.float32)
-    z2 = np.empty((hidden2, LANES), dtype=np.float32)
-    h2 = np.empty((1, LANES), dtype=np.float32)
-    score = np.empty(LANES, dtype=np.float32)
-    logit = np.empty((others, LANES), dtype=np.float32)
+    z1 = np.empty((hidden1, SAMPLES), dtype=np.float32)
+    h1 = np.empty((hidden1, SAMPLES), dtype=np.float32)
+    z2 = np.empty((hidden2, SAMPLES), dtype=np.float32)
+    h2 = np.empty((1, SAMPLES), dtype=np.float32)
+    score = np.empty(SAMPLES, dtype=np.float32)
+    logit = np.empty((others, SAMPLES), dtype=np.float32)
     for block in range(len(starts)):
         first = starts[block]
-        count = min(LANES, samples - first)
+        count = min(SAMPLES, samples - first)
         score[:] = 0
         for i in range(hidden1):
             z1[i] = bias1[i]
@@ -151,7 +149,7 @@ def _count_hits(
             score[:count] = scores1[r1, first : first + count]
             for i in range(hidden1):
                 u = columns1[r1, i]
-                for b in range(LANES):
+                for b in range(SAMPLES):
                     z1[i, b] += u * score[b]
             if not report[r1]:
                 continue
@@ -168,11 +166,11 @@ def _count_hits(
                     _relu_two_classes(columns2[r2], score, weight3[0], z2, logit[0])
                 else:
                     for i in range(hidden2):
-                        for b in range(LANES):
+                        for b in range(SAMPLES):
                             z2[i, b] += columns2[r2, i] * score[b]
                         _activate(z2, h2, i, 0, activation)
                         for c in range(others):
-                            for b in range(LANES):
+                            for b in range(SAMPLES):
                                 logit[c, b] += weight3[c, i] * h2[0, b]
                 for b in range(count):
                     best, winner = np.float32(0), 0
@@ -189,10 +187,10 @@ def _inner_products(v, h, score):
     score[:] = 0
     for i in range(0, whole, 4):
         v0, v1, v2, v3 = v[i : i + 4]
-        for b in range(LANES):
+        for b in range(SAMPLES):
             score[b] += v0 * h[i, b] + v1 * h[i + 1, b] + v2 * h[i + 2, b] + v3 * h[i + 3, b]
     for i in range(whole, len(v)):
-        for b in range(LANES):
+        for b in range(SAMPLES):
             score[b] += v[i] * h[i, b]
 
 
@@ -200,6 +198,6 @@ def _inner_products(v, h, score):
 def _relu_two_classes(column, score, weight, z, logit):
     """Add a rank to z (hidden, lane) and its ReLU's logit, in one loop: twice as fast as the general way."""
     for i in range(len(column)):
-        for b in range(LANES):
+        for b in range(SAMPLES):
             z[i, b] += column[i] * score[b]
             logit[b] += weight[i] * max(z[i, b], np.float32(0))

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from sshml.arguments import as_module, instance, real, sequence, shown
 from sshml.classifier import input_type, pick_device, resident
 from sshml.compression import survey
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ class RankLoss:
         try:
             self.dense = self(dict.fromkeys(self.sites))
         except (IndexError, RuntimeError, ValueError) as error:
-            raise SSHMLError(f"the network does not take these data: {' '.join(str(error).split()):.200}") from error
+            raise SSHMLError(f"the network does not take these data: {flat(error):.200}") from error
         if not math.isfinite(self.dense):
             raise SSHMLError(f"the loss of the network is {self.dense}; it has no ranks to reveal.")
 

@@ -131,7 +131,7 @@ def rank_sweep(models, split, layer=0, ranks=None, view=None, device="auto", pro
     """
     problem = Problem(models, split, layer, view, device, progress)
     full = min(problem.shape)
-    ranks = _sizes(ranks, full, "ranks")
+    ranks = ascending(ranks, full, "ranks")
     hits = np.zeros((problem.members, len(ranks)))
     other = itertools.repeat(None) if metric is None else Problem(models, metric, layer, view, device, None).parts()
     for part, seen in zip(problem.parts(), other, strict=False):
@@ -200,7 +200,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", pr
     full = problem.shape[0] * problem.shape[1]
     if keeps is None:
         keeps = np.unique(np.geomspace(min(16, full), full, 40).round().astype(int)).tolist()
-    keeps = _sizes(keeps, full, "keeps")
+    keeps = ascending(keeps, full, "keeps")
     hits = np.zeros((problem.members, len(keeps)))
     for part in problem.parts():
         order = part.weight.flatten(1).abs().argsort(dim=1, descending=True, stable=True)
@@ -212,7 +212,7 @@ def prune_sweep(models, split, layer=0, keeps=None, view=None, device="auto", pr
                 hits[part.members, column] += part.hits(z, labels)
                 problem.done(len(weight) * len(labels) / len(keeps))
     sizes = np.array(keeps)
-    per_weight = problem.itemsize + torch.empty(0, dtype=index_dtype(full)).element_size()
+    per_weight = problem.itemsize + index_dtype(full).itemsize
     return _sweep(problem, "prune", sizes, hits, 2 * sizes, sizes * per_weight, 1 - sizes / full)
 
 
@@ -244,7 +244,7 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
     full = max(shape.bonds())
     if bonds is None:
         bonds = sorted({min(2**power, full) for power in range(full.bit_length() + 1)})
-    bonds = _sizes(bonds, full, "bonds")
+    bonds = ascending(bonds, full, "bonds")
     accuracy, numbers = [], np.array([shape.n_parameters(bond) for bond in bonds])
     function(progress, "progress", optional=True)
     for number, bond in enumerate(bonds, 1):
@@ -257,7 +257,8 @@ def bond_sweep(run, split, shape=None, bonds=None, layer=0, order=None, device="
     return Sweep("mpo", name, np.array(bonds), np.stack(accuracy, 1), numbers, numbers * itemsize, removed, number)
 
 
-def _sizes(sizes, full, name):
+def ascending(sizes, full, name):
+    """Return sizes from 1 to `full` in ascending order, all of them for None, or raise."""
     sizes = list(range(1, full + 1)) if sizes is None else integers(sizes, name)
     if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] > full:
         raise SSHMLError(f"{name} {sizes[:8]} must ascend within 1 to {full}.")

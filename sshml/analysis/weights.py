@@ -15,7 +15,8 @@ def load_weights(path, layer=0):
 
     Args:
         path: run file, or state_dict saved by `torch.save`; only tensors are read, nothing else is unpickled.
-        layer: name of the layer, or its number among the linear layers.
+        layer: name of the layer, or its number among the linear layers; of a state_dict, which does not tell them
+            from embeddings, among all two-dimensional weights.
 
     Returns:
         (name of the layer, its weight (out, in) in every network, those before the training or [] where unknown).
@@ -57,7 +58,7 @@ def _of_state(path, layer):
         layer = names[layer]
     if layer not in names:
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(names)) or "none"
-        raise SSHMLError(f"{path} has no linear layer {shown(layer)}; it has {known}.")
+        raise SSHMLError(f"{path} has no matrix {shown(layer)}; it has {known}.")
     weight = weights[layer]
     if weight.layout is not torch.strided or weight.device.type == "meta":
         raise SSHMLError(f"{path}: {layer}.weight is {weight.layout} on {weight.device}; expected a dense tensor.")

@@ -76,7 +76,7 @@ def winding_number(v, w, boundary="open", *, j3=None, j4=None):
     if closed.any():
         where = "" if closed.ndim == 0 else f" for {closed.sum()} of {closed.size} chains (first: {_first(closed)})"
         longer = j3 is not None or j4 is not None
-        reason = "a zero of h lies on the unit circle" if longer else "mean ln|w| equals mean ln|v|"
+        reason = "h is singular, or a zero of it lies on the unit circle," if longer else "mean ln|w| equals mean ln|v|"
         raise GapClosedError(
             f"{reason}{where}: the gap is closed and the winding number undefined; change the hoppings."
         )

@@ -93,7 +93,7 @@ def _copied(model):
     try:
         return copy.deepcopy(model)
     except RuntimeError as error:
-        raise SSHMLError(f"the network cannot be copied: {' '.join(str(error).split())}") from None
+        raise SSHMLError(f"the network cannot be copied: {flat(error)}") from None
 
 
 def states_of(members):
@@ -136,9 +136,7 @@ def check_kept(factory, example, stacked):
         try:
             again.load_state_dict({name: tensor[number].cpu() for name, tensor in stacked_state(stacked).items()})
         except RuntimeError as error:
-            raise SSHMLError(
-                f"the network's parameters change in number or shape: {' '.join(str(error).split()):.200}"
-            ) from None
+            raise SSHMLError(f"the network's parameters change in number or shape: {flat(error):.200}") from None
         with Chance(0):
             found = again.eval()(example.cpu().clone())
         if found.shape != logits.shape or not torch.allclose(found, logits, rtol=1e-3, atol=1e-5, equal_nan=True):

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.guards import dataset_for, load, refuse_given, refuse_idle, refuse_same
+from sshml.cli.guards import refuse_given, refuse_idle, refuse_same
+from sshml.cli.opening import dataset_for, load
 from sshml.cli.options import Factory, Force, Json, Layer, Method, Shape, choose, dims_of, factory_of, layer_of
 from sshml.console import print_json, progress_bars
 from sshml.errors import SSHMLError, one_line

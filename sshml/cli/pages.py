@@ -88,7 +88,7 @@ def _run(path):
     import numpy as np
 
     from sshml.analysis import outliers, singular_values
-    from sshml.cli.guards import load
+    from sshml.cli.opening import load
     from sshml.compression import stable_rank
     from sshml.plotting import learning_curves
     from sshml.webpage import Picture, Rows, Text

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from sshml.cli.app import app
-from sshml.cli.guards import dataset_for, load, refuse_figure, refuse_idle, refuse_same, save
+from sshml.cli.guards import refuse_figure, refuse_idle, refuse_same, save
+from sshml.cli.opening import dataset_for, load
 from sshml.cli.options import DataFile, Device, Force, Json, Layer, Method, RunFile, Shape, choose, dims_of, layer_of
 from sshml.console import print_table, progress_bars, waiting
 from sshml.errors import SSHMLError

@@ -41,9 +41,7 @@ class Batches:
                 raise SSHMLError(
                     f"data has {len(data[0])} inputs and {len(data[1])} labels; expected a label for each."
                 )
-        elif isinstance(data, (np.ndarray, torch.Tensor)) or (
-            isinstance(data, list) and data and isinstance(data[0], (numbers.Number, list))
-        ):
+        elif isinstance(data, (np.ndarray, torch.Tensor)) or (isinstance(data, list) and data and _is_nested(data[0])):
             data = as_tensor(data), None
         elif not hasattr(data, "__iter__") or isinstance(data, (str, bytes, dict, type)):
             raise SSHMLError(
@@ -187,6 +185,13 @@ def _tensors(found):
     elif isinstance(found, (tuple, list)):
         for each in found:
             yield from _tensors(each)
+
+
+def _is_nested(value):
+    """Return whether a value is a number, or nested lists of numbers rather than a batch of arrays."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, numbers.Number) or value == []
 
 
 def is_correct(outputs, labels):

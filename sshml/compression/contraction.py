@@ -218,32 +218,33 @@ def plan(shapes, samples, vmapped=False):
 
 def cost(shapes, samples, groups, vmapped=False):
     """Return the estimated cost of a grouping, in floating-point operations; see `plan`."""
-    total, rows, behind = 0.0, samples, math.prod(shape[2] for shape in shapes)
-    for first, end in groups:
-        group, (left, o, i, right) = _merge_cost(shapes[first:end])
-        behind //= i
-        written = rows * o * right * behind
+    total = 0.0
+    for merging, summed, written, behind in _products(shapes, samples, groups, MEMORY):
         if vmapped and behind > 1:
             return math.inf
         factor = BROADCAST if behind > 1 else 1
-        total += group + 2 * written * left * i * factor + MEMORY * written
-        rows *= o
+        total += merging + 2 * written * summed * factor + MEMORY * written
     return total
 
 
-def flops(cores, samples=TRACED_BATCH):
-    """Return the floating-point operations for one sample of a batch, contracted as `plan` says, merging included."""
-    shapes = tuple(tuple(core.shape) for core in cores)
-    total, rows, behind = 0.0, samples, math.prod(shape[2] for shape in shapes)
-    for first, end in plan(shapes, samples):
-        group, (left, o, i, right) = _merge_cost(shapes[first:end], memory=0.0)
+def flops(cores):
+    """Return the floating-point operations for one sample of a batch of TRACED_BATCH, merging of cores included."""
+    shapes, samples = tuple(tuple(core.shape) for core in cores), TRACED_BATCH
+    products = _products(shapes, samples, plan(shapes, samples), memory=0.0)
+    return round(sum(merging + 2 * written * summed for merging, summed, written, _ in products) / samples)
+
+
+def _products(shapes, samples, groups, memory):
+    """Yield for each product of a grouping: cost of merging its cores, numbers summed over, written, inputs behind."""
+    rows, behind = samples, math.prod(shape[2] for shape in shapes)
+    for first, end in groups:
+        merging, (left, o, i, right) = _merge_cost(shapes[first:end], memory)
         behind //= i
-        total += group + 2 * rows * o * right * behind * left * i
+        yield merging, left * i, rows * o * right * behind, behind
         rows *= o
-    return round(total / samples)
 
 
-def _merge_cost(shapes, memory=MEMORY):
+def _merge_cost(shapes, memory):
     """Return (cost, shape of the merged core) of `merge`."""
     if len(shapes) == 1:
         return 0.0, shapes[0]

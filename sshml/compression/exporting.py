@@ -44,8 +44,7 @@ def export_model(model, path, example, force=False):
     path = as_path(path)
     if path.suffix not in (".pt2", ".onnx"):
         raise SSHMLError(f"{path} has no known ending; end an exported program in .pt2 or .onnx.")
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
+    as_module(model)
     model = copied(model)
     inputs = tuple(as_tensor(x) for x in (example if isinstance(example, tuple) else (example,)))
     floating = next((t.dtype for t in model.parameters() if t.is_floating_point()), torch.float32)

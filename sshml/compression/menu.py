@@ -22,7 +22,7 @@ from sshml.compression.plan import Choice, Plan
 from sshml.compression.sites import survey
 from sshml.compression.spectrum import Spectrum
 from sshml.compression.timing import compare
-from sshml.errors import BudgetError, SSHMLError
+from sshml.errors import BudgetError, SSHMLError, flat
 
 LOOK = 1024
 """Samples on which plans are compared by the outputs of the whole model."""
@@ -280,7 +280,7 @@ class Menu:
         try:
             return parts_of(spectrum, choice.method, choice.size, weight.dtype, absorbed, self.shrink)
         except (SSHMLError, TypeError) as error:
-            raise SSHMLError(f"{site.name}: {' '.join(str(error).split())}") from None
+            raise SSHMLError(f"{site.name}: {flat(error)}") from None
 
     def _outputs(self, model):
         with evaluating(model), torch.random.fork_rng(devices=[]):

@@ -124,17 +124,16 @@ class Options:
         if choice.method == "blocks":
             most = min(choice.bytes + left, self.site.n_bytes - 1) / self.itemsize / self.site.groups
             total = int((self.cost <= most).sum())
-            return choice if total <= sum(choice.size["ranks"]) else Choice("blocks", *self._scaled(total))
+            return choice if total <= sum(choice.size["ranks"]) else self._choice("blocks", *self._components(total))
         per_number = self.itemsize * self.site.groups
         fitting = [step for step in self.path if choice.bytes < step[1] * per_number <= choice.bytes + left]
         if not fitting:
             return choice
-        size, numbers, n_bytes, flops, loss = self._operator(MPOShape(*choice.size["shape"]), *fitting[-1])
-        return Choice("mpo", size, numbers, n_bytes, round(flops * self.positions), loss)
+        return self._choice("mpo", *self._operator(MPOShape(*choice.size["shape"]), *fitting[-1]))
 
-    def _scaled(self, total):
-        size, numbers, n_bytes, flops, loss = self._components(total)
-        return size, numbers, n_bytes, round(flops * self.positions), loss
+    def _choice(self, method, size, numbers, n_bytes, flops, loss):
+        """Return the `Choice` of a size, whose FLOPs are those of all rows of an input."""
+        return Choice(method, size, numbers, n_bytes, round(flops * self.positions), loss)
 
     def _prune(self):
         full = self.site.out_features * self.site.in_features
@@ -148,8 +147,8 @@ class Options:
 
     def _bytes_of_weight(self):
         """Return the bytes of one weight in every group, with its index."""
-        index = torch.empty(0, dtype=index_dtype(self.site.out_features * self.site.in_features)).element_size()
-        return self.site.groups * (self.itemsize + index)
+        index = index_dtype(self.site.out_features * self.site.in_features)
+        return self.site.groups * (self.itemsize + index.itemsize)
 
     def _weights(self, keep):
         """Return (size, numbers, bytes, FLOPs of a row, loss) of some weights that are kept."""
@@ -163,8 +162,7 @@ class Options:
         keep = min(full, int((min(choice.bytes + left, self.site.n_bytes - 1)) // self._bytes_of_weight()))
         if keep <= choice.size["keep"]:
             return choice
-        size, numbers, n_bytes, flops, loss = self._weights(keep)
-        return Choice("prune", size, numbers, n_bytes, round(flops * self.positions), loss)
+        return self._choice("prune", *self._weights(keep))
 
 
 def importance(weight, moment=None):

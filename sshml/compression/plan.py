@@ -5,7 +5,7 @@ import json
 
 from sshml.arguments import choice, flag, instance, integer, real, shown
 from sshml.compression.forms import METHODS
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 from sshml.tables import aligned
 
 FORMAT = "sshml-plan"
@@ -151,7 +151,7 @@ class Plan:
         except SSHMLError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise SSHMLError(f"the text is no plan: {' '.join(str(error).split())}.") from None
+            raise SSHMLError(f"the text is no plan: {flat(error)}.") from None
 
 
 def _cell(value):

@@ -1,5 +1,7 @@
 """Training under a projection: after a step of the optimizer the weights are put back to low rank."""
 
+import numbers
+
 import numpy as np
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from sshml.arguments import as_module, choice, integer, real
 from sshml.compression.model import compress
 from sshml.compression.modules import find_layer
 from sshml.compression.plan import Choice, Plan
-from sshml.compression.randomized import randomized_svd
+from sshml.compression.randomized import LEAST_TOLERANCE, randomized_svd
 from sshml.compression.sites import survey
 from sshml.errors import SSHMLError
 
@@ -38,7 +40,8 @@ class LowRank:
     Args:
         model: the network, changed in place; in `fit(..., project=...)` one of its kind.
         rank: of every layer, or {name or number of a layer: rank}; a layer whose full rank is no larger stays as it is.
-        tolerance: instead: at every projection the least ranks with ||W - W'||_F <= tolerance ||W||_F.
+        tolerance: instead: at every projection the least ranks with ||W - W'||_F <= tolerance ||W||_F; for
+            "randomized" at least 1e-5, in float64 1e-10.
         every: "epoch", or the number of steps between two projections; where `steps_per_epoch` is known, as in `fit`,
             the last step of an epoch is followed by one too.
         method: "svd", "randomized" or "subspace".
@@ -97,6 +100,8 @@ class LowRank:
             parameter = f"{name}.weight".lstrip(".")
             holder = (lambda given=tensors[parameter]: given) if self.stacked else _reader(model.get_submodule(name))
             self._matrices[name] = _Matrix(parameter, holder, self.sites[name], self.stacked)
+            if tolerance is not None and method == "randomized":
+                real(tolerance, "tolerance", LEAST_TOLERANCE.get(holder().dtype, LEAST_TOLERANCE[torch.float32]))
         self._seed, self._generator = seed, None
         self.ranks = {name: [rank] * self._matrices[name].members for name, rank in self._wanted.items() if rank}
 
@@ -177,7 +182,7 @@ class LowRank:
     def _ranks_of(self, rank):
         """Return {site: rank} of the layers that are projected, those below full rank."""
         if isinstance(rank, dict):
-            pairs = [(find_layer(self.model, k) if isinstance(k, int) else k, r) for k, r in rank.items()]
+            pairs = [(find_layer(self.model, k) if isinstance(k, numbers.Integral) else k, r) for k, r in rank.items()]
             named = dict(pairs)
             if not named or len(named) < len(pairs):
                 raise SSHMLError(f"ranks {rank} name no layer, or one twice; give {{layer: rank}}.")

@@ -35,7 +35,7 @@ def _check_keep(keep, shape):
 
 
 def index_dtype(size):
-    """Return the smallest integer type that can index `size` weights."""
+    """Return the smallest of int16, int32 and int64 that can index `size` weights."""
     size = integer(size, "size", 0, 2**62)
     return next(t for t in (torch.int16, torch.int32, torch.int64) if size - 1 <= torch.iinfo(t).max)
 

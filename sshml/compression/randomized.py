@@ -23,7 +23,7 @@ def randomized_svd(weight, rank=None, *, tolerance=None, oversampling=10, power=
     Args:
         weight: float32 or float64 tensor (..., out, in), of fixed precision (out, in).
         rank: k, from 1 to min(out, in).
-        tolerance: instead of a rank: largest ||W - U S V^T||_F / ||W||_F, above 0 and below 1.
+        tolerance: instead of a rank: largest ||W - U S V^T||_F / ||W||_F, below 1 and at least 1e-5, in float64 1e-10.
         oversampling: p, further columns.
         power: q, power iterations.
         block: random vectors at a time, of fixed precision.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sshml.arguments import as_path
+from sshml.arguments import as_module, as_path
 from sshml.compression.attention import CompressedAttention, compressed_modules
 from sshml.compression.model import LAYERS
 from sshml.compression.modules import copied, leaves_chance_alone
@@ -36,8 +36,7 @@ def save_model(model, path, force=False):
     """
     path = as_path(path)
     ending = _ending(path)
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
+    as_module(model)
     state, about = model.state_dict(), description(model)
     for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta" or tensor.layout is not torch.strided:

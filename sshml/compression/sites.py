@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils import parametrize
 
+from sshml.arguments import as_module
 from sshml.compression.aliases import has_address, held_elsewhere, tied_tensors
 from sshml.compression.attention import COMPRESSED, PARTS, CompressedAttention, projection
 from sshml.compression.layer import HALF
@@ -63,8 +64,7 @@ def survey(model):
     Raises:
         SSHMLError: not a module, or one whose parameters do not exist yet.
     """
-    if not isinstance(model, nn.Module):
-        raise SSHMLError(f"got a {type(model).__name__}; expected an nn.Module.")
+    as_module(model)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
             raise SSHMLError(f"{name} has no shape yet; run the model once, so that its lazy layers are made.")

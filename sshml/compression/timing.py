@@ -4,15 +4,18 @@ import time
 
 import numpy as np
 
+LEAST = 2e-3
+"""Seconds that a measurement takes, at least."""
 
-def compare(calls, repeats=9, least=2e-3):
+
+def compare(calls, repeats=9):
     """Return the median seconds of each of several calls, interleaved; short ones run several times in a row."""
     counts = []
     for call in calls:
         call()
         start = time.perf_counter()
         call()
-        counts.append(max(1, int(least / max(1e-9, time.perf_counter() - start))))
+        counts.append(max(1, int(LEAST / max(1e-9, time.perf_counter() - start))))
     found = np.empty((repeats, len(calls)))
     for repeat in range(repeats):
         for number, (call, count) in enumerate(zip(calls, counts, strict=True)):

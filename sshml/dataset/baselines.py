@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.arguments import as_array, integer, shown
+from sshml.arguments import as_array, having, integer
 from sshml.chain import edge_dipole, inverse_participation_ratio, real_space_winding
 from sshml.errors import SSHMLError
 
@@ -49,8 +49,7 @@ def one_number_baselines(dataset, limit=16000):
         SSHMLError: labels other than 0 and 1 (longer range), or no dataset.
     """
     limit = integer(limit, "limit", 1)
-    if not hasattr(dataset, "spec") or not hasattr(dataset, "test"):
-        raise SSHMLError(f"dataset is {shown(dataset)}; expected a Dataset, as of open_dataset(path).")
+    having(dataset, "dataset", ("spec", "test"), "a Dataset, as of open_dataset(path)")
     if dataset.spec.is_longer:
         raise SSHMLError("a threshold tells two labels apart; chains with longer range have four.")
     seen = []

@@ -39,8 +39,8 @@ def check(path, progress=None, deep=False):
 
     Args:
         path: the HDF5 file.
-        deep: make the states of all samples anew.
         progress: called as progress(samples done, samples in all).
+        deep: make the states of all samples anew.
 
     Raises:
         SSHMLError: the first broken rule, with the path inside the file and the sample.

@@ -9,7 +9,7 @@ from sshml.dataset.spec import KINDS, MOST, PARAMETERS, DatasetSpec
 from sshml.errors import SSHMLError
 
 ATTEMPTS = 100
-"""Redraws of a chain whose gap is closed before the spec is declared hopeless."""
+"""Draws of a chain whose gap is closed before the spec is declared hopeless."""
 
 PARAMETER_STREAM, ONSITE_STREAM = 2**33, 2**34
 """Streams of the draws of parameters and on-site energies; those of the hoppings are 0, 1, ..., the attempts."""

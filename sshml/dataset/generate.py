@@ -22,9 +22,9 @@ SHARD_BYTES = 2**28
 def generate(spec, path, force=False, progress=None, *, recipe=False, shard_size=None, workers=1, scheduler=None):
     """Generate the dataset of a spec into an HDF5 file (format in data/README.md).
 
-    The bytes depend on the spec and the shard size alone. Memory holds a few blocks of samples per worker, whatever
-    the size. The file appears under its name when it is complete. A dataset in shards, `chains.h5` over the folder
-    `chains.shards/`, goes on at the first missing shard when it was interrupted.
+    The bytes depend on the spec, `recipe` and the shard size alone. Memory holds a few blocks of samples per worker,
+    whatever the size. The file appears under its name when it is complete. A dataset in shards, `chains.h5` over the
+    folder `chains.shards/`, goes on at the first missing shard when it was interrupted.
 
     Args:
         spec: the `DatasetSpec`.

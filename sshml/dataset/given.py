@@ -266,7 +266,9 @@ def _read_csv(path):
     for place, name in enumerate(header):
         kind, _, number = name.rpartition("_")
         if kind in KINDS and number.isdecimal():
-            places.setdefault(kind, {})[int(number)] = place
+            if int(number) in places.setdefault(kind, {}):
+                raise SSHMLError(f"{path}: {kind}_{int(number)} is there twice; give each hopping one column.")
+            places[kind][int(number)] = place
         elif (
             name not in LABELS and not name.startswith(("clean_", "disorder_")) and name not in ("beta", "probability")
         ):

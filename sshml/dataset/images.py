@@ -25,7 +25,7 @@ MOST_BYTES = 2**28
 
 @dataclasses.dataclass(frozen=True)
 class ImageSplit:
-    """Images and their classes: `pixels` uint8 (sample, channel, row, column), `labels` int64 (sample)."""
+    """Images and their classes: `pixels` uint8 (sample, channel, row, column), `labels` whole numbers (sample)."""
 
     pixels: np.ndarray = dataclasses.field(repr=False)
     labels: np.ndarray = dataclasses.field(repr=False)

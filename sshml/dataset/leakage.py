@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sshml.arguments import as_array, choice, integer, shown
+from sshml.arguments import as_array, choice, having, integer, shown
 from sshml.chain import fixed_signs
 from sshml.errors import SSHMLError
 
@@ -90,8 +90,7 @@ def split_distance(dataset, queries=1000, of="hoppings"):
 
     queries = integer(queries, "queries", 1)
     choice(of, "of", ("hoppings", "states"))
-    if not hasattr(dataset, "spec") or not hasattr(dataset, "test"):
-        raise SSHMLError(f"dataset is {shown(dataset)}; expected a Dataset, as of open_dataset(path).")
+    having(dataset, "dataset", ("spec", "test"), "a Dataset, as of open_dataset(path)")
     if of == "states":
         distance = _between_states(dataset, queries)
         return float(distance.min()), float(np.median(distance))

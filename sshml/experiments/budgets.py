@@ -14,12 +14,21 @@ import functools
 import numpy as np
 import torch
 
-from sshml.classifier import FC2, MLP, LeNet5, TrainingSpec, finetune, load_run, resident
+from sshml.classifier import FC2, MLP, LeNet5, TrainingSpec, finetune, resident
 from sshml.compression import compress, front, n_bytes, survey
 from sshml.dataset import DatasetSpec, images, open_dataset
 from sshml.errors import SSHMLError
 from sshml.experiments import Claim, Experiment, Job, at_least
-from sshml.experiments.image_nets import DLRT, DLRT_PUBLISHED, DLRT_SOURCE, TESTED, Training, accuracy_of, train
+from sshml.experiments.image_nets import (
+    DLRT,
+    DLRT_PUBLISHED,
+    DLRT_SOURCE,
+    TESTED,
+    Training,
+    accuracy_of,
+    train,
+    trained,
+)
 from sshml.experiments.poster.measurements import FILE, chains
 from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
 from sshml.plotting import COLORS, name_panel, new_figure, plot_level, plot_points, set_log_axis
@@ -78,7 +87,7 @@ def _data(name, where, valid, chains):
 
 def measure(where, name, rule, shares, networks, valid, chains=None):
     """Cut the networks of a name by a rule at several shares; measure the test accuracy."""
-    data, run = _data(name, where, valid, chains), load_run(networks.folder / "run.h5")
+    data, run = _data(name, where, valid, chains), trained(networks)
     seen, test = (resident(split, run.training.view) for split in (data.train, data.test))
     before, rows = run.accuracy(data.test), []
     for seed, model in enumerate(run.models()):
@@ -92,7 +101,7 @@ def measure(where, name, rule, shares, networks, valid, chains=None):
 
 def tune(where, name, share, networks, valid, chains=None):
     """Cut the networks of a name jointly and train the factors for three epochs, with and without the dense teacher."""
-    data, run = _data(name, where, valid, chains), load_run(networks.folder / "run.h5")
+    data, run = _data(name, where, valid, chains), trained(networks)
     seen, kept, test = (resident(split, run.training.view) for split in (data.train, data.valid, data.test))
     rows = []
     for seed, model in enumerate(run.models()):

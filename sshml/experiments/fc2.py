@@ -72,6 +72,9 @@ class Settings(Averaged):
         super().__post_init__()
         if unknown := set(self.data) - set(TITLES):
             raise SSHMLError(f"data {sorted(unknown)} are unknown here; choose among {', '.join(TITLES)}.")
+        least = (784 + 256 + FC2_HEAD) / FC2_DENSE
+        if not all(least <= share <= 1 for share in self.shares):
+            raise SSHMLError(f"shares are {self.shares}; expected {least:.4f}, an SVD of rank 1, to 1.")
 
 
 FULL = {

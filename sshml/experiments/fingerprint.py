@@ -18,7 +18,7 @@ import tokenize
 from pathlib import Path
 
 import sshml
-from sshml.errors import SSHMLError
+from sshml.errors import SSHMLError, flat
 
 NAMED = re.compile(r"(sshml(?:\.\w+)+):(\w+)")
 """A function named in a text, as in `sshml.jobs.Task`."""
@@ -118,7 +118,7 @@ class _File:
         try:
             return _File(path)
         except (SyntaxError, UnicodeDecodeError, OSError, RecursionError) as error:
-            raise SSHMLError(f"{path} could not be read as Python: {' '.join(str(error).split())}.") from None
+            raise SSHMLError(f"{path} could not be read as Python: {flat(error)}.") from None
 
 
 class _WithoutDocstrings(ast.NodeTransformer):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sshml.analysis import entropy_recorder
-from sshml.classifier import FC2, TrainingSpec, fit, load_run, save_run
+from sshml.classifier import FC2, RECIPES, TrainingSpec, fit, load_run, save_run
 from sshml.compression import LAYERS, MPOShape, orders, tensorize
 from sshml.dataset import images
 from sshml.errors import SSHMLError
@@ -35,6 +35,8 @@ BLOCKS = orders.blocked((2, 7, 1, 2), (2, 1, 7, 2))
 """Pixels of 28 x 28 so that sites 4, 7, 7, 4 hold halves, rows, columns, and pairs: coarse to fine."""
 ENTROPIES = "entropies.json"
 """Entropies of layer 1 of dense networks through the training, in the folder of the job."""
+RUN = "run.h5"
+"""The networks that a job trained, in its folder."""
 TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 TESTED = 10000
 """Images in the test sets of MNIST, Fashion-MNIST and CIFAR-10."""
@@ -90,9 +92,9 @@ class Averaged(Training):
     three times as many epochs add .004: so many it gets, its few numbers learn slowly.
     """
 
-    learning_rate: float = 1e-2
-    average: float = 0.999
-    warmup: float = 1.0
+    learning_rate: float = RECIPES["averaged"].training.learning_rate
+    average: float = RECIPES["averaged"].training.average
+    warmup: float = RECIPES["averaged"].training.warmup
     weight_decay: float = 1e-4
     precision: str = "bf16"
 
@@ -110,13 +112,13 @@ TRAINING = ("epochs", "batch_size", "learning_rate", "average", "warmup", "weigh
 """Settings that are fields of the `TrainingSpec`."""
 
 
-def train(where, factory, data, training, seeds, on_epoch=None, name="run", watch=None):
+def train(where, factory, data, training, seeds, on_epoch=None, watch=None):
     """Train one network per seed in a job; return the `Run`, saved in the job's folder. A killed one goes on."""
-    checkpoint = where.folder / f"{name}.state.h5"
+    checkpoint = where.folder / "run.state.h5"
     how = {"on_epoch": on_epoch, "checkpoint": checkpoint, "watch": watch}
     spec = TrainingSpec(**training)
     run = fit(factory, data.train, data.valid, spec, seeds, where.device, where.progress, **how)
-    save_run(run, where.folder / f"{name}.h5", force=True)
+    save_run(run, where.folder / RUN, force=True)
     checkpoint.unlink(missing_ok=True)
     return run
 
@@ -139,9 +141,9 @@ def network(where, data, family, bond, training, seeds, valid, order="row-major"
     return {"curve": list(accuracy_rows(head, run, test, share))}
 
 
-def trained(result, factory, name="run"):
+def trained(result, factory=None):
     """Return the run that `train` saved in the folder of a job."""
-    return load_run(result.folder / f"{name}.h5", factory, LAYERS)
+    return load_run(result.folder / RUN, factory, LAYERS)
 
 
 def accuracy_rows(head, run, test, numbers):

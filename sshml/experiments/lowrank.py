@@ -13,7 +13,7 @@ import functools
 import numpy as np
 import torch
 
-from sshml.classifier import FC2, GENTLE, MLP, TrainingSpec, finetune, fit, load_run, resident
+from sshml.classifier import FC2, GENTLE, MLP, TrainingSpec, finetune, fit, resident
 from sshml.compression import FrobeniusDecay, LowRank, compress, n_bytes, stable_rank, survey
 from sshml.dataset import images
 from sshml.errors import SSHMLError
@@ -28,6 +28,7 @@ from sshml.experiments.image_nets import (
     accuracy_of,
     too_short,
     train,
+    trained,
 )
 from sshml.experiments.sizes import plan_of_ranks, ranks_of, ranks_within
 from sshml.plotting import COLORS, legend_below, name_panel, new_figure, plot_level, plot_points
@@ -129,7 +130,7 @@ def settled(where, name, share, training, seeds, valid, frobenius):
 
 def cut(where, name, share, networks, valid):
     """Cut the dense networks with joint ranks on data; three epochs more on the factors, and of the dense ones."""
-    data, run = images("mnist", where.root, valid), load_run(networks.folder / "run.h5")
+    data, run = images("mnist", where.root, valid), trained(networks)
     seen, kept = (resident(split, run.training.view) for split in (data.train, data.valid))
     small, tuned, further = [], [], dataclasses.replace(GENTLE, epochs=TUNED)
     for seed, model in enumerate(run.models()):

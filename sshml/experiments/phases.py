@@ -156,7 +156,7 @@ def claims(tables, settings):
         words = f"half of {settings.chains} chains of {settings.edge_cells} cells within {NEAR} plus 2 standard errors"
         yield Claim(
             name, statement, lambda name=name: tables.columns("edges", edge=name)["value"],
-            "Mondragon-Shem et al. 2014; exact", f"{exact:.4g}", Rule(words, is_near),
+            "Mondragon-Shem et al. 2014; exact", f"{exact:.4g}", Rule(words, is_near, True),
         )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Figures of one look, and what is said on their axes; rcParams and the current figure stay as they are."""
 
+from string import ascii_lowercase
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -15,7 +17,7 @@ def new_figure(rows=1, columns=1, width=3.4, height=2.6, **options):
     """Return (figure, axes array) of a grid of panels, `width` x `height` inches each, without pyplot.
 
     Panels of a figure that would be wider than PAGE are narrower, and lower by a quarter at most; texts are legible at
-    that size. Several panels get letters.
+    that size. Several panels, 26 at most, get letters.
     """
     narrower = min(1.0, PAGE / (columns * width))
     size = columns * width * narrower, rows * height * max(narrower, 0.75)
@@ -26,8 +28,8 @@ def new_figure(rows=1, columns=1, width=3.4, height=2.6, **options):
         ax.set_prop_cycle(color=COLORS)
         for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
             text.set_fontsize(8)
-        if axes.size > 1:
-            ax.set_title(f"({chr(ord('a') + number)})", loc="left", fontsize=8)
+        if 1 < axes.size <= len(ascii_lowercase):
+            ax.set_title(f"({ascii_lowercase[number]})", loc="left", fontsize=8)
     return figure, axes
 
 

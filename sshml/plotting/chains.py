@@ -1,5 +1,7 @@
 """The figure of a few chains."""
 
+import itertools
+
 import numpy as np
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
@@ -28,7 +30,8 @@ def chains_figure(preview):
     ax.set_ylabel("energy (unit of the hoppings)")
     ax.set_ylim(*(np.array([-1, 1.4]) * 1.05 * np.abs(energies).max()))
     ax.legend(fontsize=7, markerscale=2, loc="upper center", ncols=len(preview.windings))
-    for color, chain, density, marker in zip(COLORS[2:], preview.chosen, preview.density, preview.marker, strict=False):
+    colors = itertools.cycle(COLORS[2:])
+    for color, chain, density, marker in zip(colors, preview.chosen, preview.density, preview.marker, strict=False):
         where = f"chain {chain}" if preview.ratio is None else f"w/v = {place[chain]:.2g}"
         label = rf"{where}, $\nu = {winding[chain]}$, E = {energies[chain, levels // 2]:.2g}"
         for ax, values in ((axes[0, 1], density), (axes[1, 0], marker)):

@@ -94,7 +94,8 @@ def _draw_ratios(ax, evaluations):
 
 
 def _draw_disorder(ax, evaluations):
-    found = sorted(evaluations.values(), key=lambda one: max(one.disorder.values()))
+    drawn = (one for one in evaluations.values() if one.disorder)
+    found = sorted(drawn, key=lambda one: max(one.disorder.values()))
     plot_points(ax, [max(one.disorder.values()) for one in found], [one.accuracy for one in found], fmt="o-")
     ax.set_xlabel("largest disorder strength $W$")
     ax.set_ylabel("accuracy")

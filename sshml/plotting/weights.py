@@ -1,5 +1,7 @@
 """Figures of weights: sweeps, selections, entropies at cuts, fronts and spectra."""
 
+import itertools
+
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -91,7 +93,7 @@ def front_figure(fronts, what="accuracy"):
     fronts = fronts if isinstance(fronts, dict) else {None: fronts}
     figure, axes = new_figure(width=4.6, height=3.3)
     ax = axes[0, 0]
-    for color, (label, front) in zip(COLORS, fronts.items(), strict=False):
+    for color, (label, front) in zip(itertools.cycle(COLORS), fronts.items()):
         rows = [row for row in front.rows if row[what] is not None]
         if not rows:
             raise SSHMLError(f"the front holds no {what}; make it with data, and with labels for accuracies.")

@@ -43,11 +43,11 @@ def _measured_against_predicted(tables, settings):
     return figure
 
 
-def _amplitudes(ax, level, sites=16):
-    """Draw how much of its two directions a state of a clean chain has, against w/v."""
+def _amplitudes(ax, level):
+    """Draw how much of its two directions a state of a clean chain of 16 sites has, against w/v."""
     ratio = np.geomspace(0.1, 10, 201)
-    v, w = np.ones((len(ratio), sites // 2)), np.repeat(ratio[:, None], sites // 2 - 1, 1)
-    even, odd = (each[level] / np.linalg.norm(each[level]) for each in critical_states(sites))
+    v, w = np.ones((len(ratio), 8)), np.repeat(ratio[:, None], 7, 1)
+    even, odd = (each[level] / np.linalg.norm(each[level]) for each in critical_states(16))
     states = eigenstates(v, w)[1][:, level]
     states *= np.sign(states @ even)[:, None]
     for direction, label, color in ((odd, f"$f_{{{level}}}$", COLORS[0]), (even, f"$g_{{{level}}}$", COLORS[1])):
