@@ -675,6 +675,10 @@ def made(data, run, folder):
             functools.partial(plotting.plot_band, ax),
             {"x": [1, 2], "mean": [1.0, 2.0], "std": [0.1, 0.1]},
         ),
+        "plotting.plot_middle": (
+            functools.partial(plotting.plot_middle, ax),
+            {"x": [1, 2], "values": [[1.0, 2.0], [2.0, 3.0]]},
+        ),
         "plotting.sweep_figure": (plotting.sweep_figure, {"sweep": sweep, "threshold": 0.9}),
         "plotting.learning_curves": (plotting.learning_curves, {"run": run}),
         "plotting.chains_figure": (plotting.chains_figure, {"preview": dataset.preview(data.test, 3, 1)}),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sshml.errors import SSHMLError
-from sshml.hdf5 import crc32, new_hdf5, open_hdf5, refuse_foreign, seal
+from sshml.hdf5 import crc32, new_group, new_hdf5, open_hdf5, refuse_foreign, seal
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,17 @@ def test_files_that_are_not_hdf5(tmp_path):
     for name, words in (("text", "not an HDF5 file"), ("cut.h5", "truncated"), ("none", "does not exist")):
         with pytest.raises(SSHMLError, match=words), open_hdf5(tmp_path / name, "thing", 1):
             pass
+
+
+def test_files_and_groups_hold_no_times(tmp_path):
+    """HDF5 before 2.0 writes them unless told: equal contents would be other bytes."""
+    with new_hdf5(tmp_path / "a.h5") as file:
+        group = new_group(file, "train")
+        assert (group.name, list(file)) == ("/train", ["train"])
+    raw = (tmp_path / "a.h5").read_bytes()
+    heads = [raw[at + 5] for at in range(len(raw)) if raw[at : at + 4] == b"OHDR"]
+    assert heads
+    assert not any(flags & 0x20 for flags in heads)  # bit 5: times stored
 
 
 def test_a_sealed_file_is_read_only_if_whole(tmp_path):

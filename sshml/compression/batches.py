@@ -191,7 +191,7 @@ def _is_nested(value):
     """Return whether a value is a number, or nested lists of numbers rather than a batch of arrays."""
     while isinstance(value, list) and value:
         value = value[0]
-    return isinstance(value, numbers.Number) or value == []
+    return isinstance(value, (numbers.Number, list))
 
 
 def is_correct(outputs, labels):

@@ -33,6 +33,7 @@ class Method:
         [X[:4], X[4:]],
         [(X[:4], Y[:4]), (X[4:], Y[4:])],
         torch.utils.data.DataLoader(list(zip(X, Y, strict=True)), batch_size=4),
+        list(torch.utils.data.DataLoader(list(zip(X, Y, strict=True)), batch_size=4)),
         torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.from_numpy(X)), batch_size=4),
     ],
     ids=lambda data: type(data).__name__,

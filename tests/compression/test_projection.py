@@ -279,6 +279,7 @@ class Doubled(nn.Linear):
         (network, {"rank": 2, "moments": "forget"}, "choose one of keep"),
         (network, {"rank": 2, "every": 0}, "every is 0"),
         (network, {"tolerance": 1.5}, "tolerance is 1.5"),
+        (network, {"tolerance": 1e-6, "method": "randomized"}, "at least 1e-05"),
         (lambda: nn.Sequential(Doubled(4, 4)), {"rank": 2}, "forward pass of its own"),
         (lambda: nn.Sequential(nn.ReLU()), {"rank": 2}, "no matrices"),
         (lambda: nn.MultiheadAttention(8, 2), {"rank": {"q": 2}}, "one tensor"),

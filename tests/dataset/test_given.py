@@ -186,6 +186,7 @@ class TestFiles:
             ("a.csv", "v_1,v_²,w_1\n1,2,3\n", "column 'v_²'"),
             ("a.csv", "v_1,v_3,w_1\n1,2,3\n", "columns of v"),
             ("a.csv", "v_1,w_1\n1\n", "line 2 has 1 fields"),
+            ("a.csv", "v_1,v_01,w_1\n1,2,3\n", "v_1 is there twice"),
             ("a.csv", "v_1,w_1\n1,x\n", "x"),
             ("a.csv", "split,v_1,w_1\nmine,1,2\n", "split 'mine'"),
             ("a.csv", "v_1\n1\n", "expected v and w"),

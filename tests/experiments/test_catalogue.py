@@ -30,7 +30,20 @@ def test_every_figure_has_a_caption(name):
     for figure in experiment.figures:
         assert experiment.caption(figure).endswith(".")
         assert "  " not in experiment.caption(figure)
+        assert "{" not in experiment.caption(figure)
     assert experiment.caption("none of them") == ""
+
+
+def test_a_caption_says_the_settings_of_the_run():
+    def draw(tables, settings):
+        """Draw.
+
+        Means of {seeds} networks; {0, 1} stays.
+        """
+
+    experiment = Experiment(Settings, lambda settings: (), figures={"a": draw})
+    assert experiment.caption("a", {"seeds": 12}) == "Means of 12 networks; {0, 1} stays."
+    assert experiment.caption("a") == f"Means of {Settings().seeds} networks; {{0, 1}} stays."
 
 
 def test_every_experiment_has_a_name_and_a_line():

@@ -49,7 +49,7 @@ def test_only_the_source_is_compared_with_the_source():
     assert deep.Settings(**deep.FULL).unlike == ""
     assert "Fashion-MNIST at 32 x 32, 2 epochs" in deep.Settings().unlike
     assert "CIFAR-10, 10 epochs" in deep.Settings(data="cifar-10", epochs=10).unlike
-    assert deep.Settings(**deep.FULL | {"train": 100}).unlike
+    assert "325 epochs of 100 images" in deep.Settings(**deep.FULL | {"train": 100}).unlike
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ def test_sizes_stay_within_the_share():
 def test_unknown_data():
     with pytest.raises(SSHMLError, match="choose among mnist, fashion-mnist"):
         fc2.Settings(data=("emnist",))
+    with pytest.raises(SSHMLError, match="an SVD of rank 1, to 1"):
+        fc2.Settings(shares=(0.013, 0.3))
+    assert fc2._size("svd", 0.018 * fc2.FC2_DENSE - fc2.FC2_HEAD, None) == {"rank": 1}
 
 
 def test_the_full_grid_is_that_of_the_source():

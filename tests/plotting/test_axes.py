@@ -21,3 +21,17 @@ def test_axes_of_errors_and_numbers(ax):
     assert ax.get_yscale() == ax.get_xscale() == "log"
     assert ax.get_ylim()[0] < 1e-3
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2", "4", "8", "16", "32", "64", "128"]
+
+
+def test_thirty_panels_have_no_letters():
+    _, axes = plotting.new_figure(10, 3)
+    assert {ax.get_title(loc="left") for ax in axes.flat} == {""}
+
+
+def test_a_logarithmic_axis_has_ticks_within_its_limits(ax):
+    plotting.set_log_axis(ax, 0.014, 0.3)
+    assert [text.get_text() for text in ax.get_yticklabels()] == [
+        "0.015", "0.02", "0.03", "0.05", "0.1", "0.15", "0.2", "0.3",
+    ]  # fmt: skip
+    assert ax.get_ylim() == (0.014, 0.3)
+    assert plotting.set_log_axis(ax, 0, 0.5).get_ylim() == pytest.approx((5e-5, 0.5))

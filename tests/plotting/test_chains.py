@@ -15,6 +15,7 @@ def test_chains_are_shown_with_their_levels(dataset):
         assert curve.get_ydata().sum() == pytest.approx(1, rel=1e-5)
     assert [len(line.get_ydata()) for line in cells.lines] == [4, 4]
     assert sum(len(line.get_ydata()) for line in shown.lines) == 3 * len(found.marked_winding)
+    assert len(plotting.chains_figure(preview(dataset.test, count=12, states=12)).axes[1].lines) == 12
 
 
 @pytest.mark.parametrize("options", [{"half_cell": True}, {"j3": "0:1"}, {"disorder_v": "0:1"}], ids=str)

@@ -37,6 +37,10 @@ def test_evaluations_of_one_and_of_several_data(run, dataset):
     names = [ax.get_xlabel() for ax in figure.axes]
     assert "largest disorder strength $W$" in names
     assert len(figure.axes[0].containers) == 2
+    third, given = (dataclasses.replace(found, disorder=each) for each in ({"v": 1.0}, None))
+    figure = plotting.evaluation_figure({"a.h5": other, "b.h5": third, "given.h5": given})
+    (disorder,) = (ax for ax in figure.axes if ax.get_xlabel() == "largest disorder strength $W$")
+    assert disorder.containers[0][0].get_xdata().tolist() == [0.5, 1.0]
     bare = dataclasses.replace(found, edges=None, by_ratio=None, chains=None, disorder=None)
     assert len(plotting.evaluation_figure(bare).axes) == 2
 

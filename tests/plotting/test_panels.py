@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 
 from sshml import plotting
 from sshml.dataset import DatasetSpec, diagram, generate, open_dataset
+from sshml.errors import SSHMLError
 
 
 def test_functions_take_and_return_axes_and_leave_the_state_alone(ax, rng):
@@ -80,9 +81,25 @@ def test_diagrams(tmp_path, v, names, labels):
 
 
 def test_few_seeds_are_dots(ax):
-    plotting.plot_points(ax, [1, 2], [np.arange(9.0), np.arange(10.0)])
+    plotting.plot_points(ax, [1, 2], [np.arange(10.0), np.arange(11.0)])
     dots = [line for line in ax.lines if line.get_marker() == "."]
-    assert [len(line.get_xdata()) for line in dots] == [9]
+    assert [len(line.get_xdata()) for line in dots] == [10]
+
+
+def test_points_of_a_logarithmic_axis_are_median_and_range(ax):
+    plotting.plot_points(ax, [1, 2], [np.array([1.0, 2.0, 9.0, np.nan]), np.array([np.nan])], ranges=True)
+    assert ax.containers[0][0].get_ydata()[0] == 2
+    assert ax.containers[0][2][0].get_segments()[0][:, 1].tolist() == [1, 9]
+
+
+@pytest.mark.parametrize(("share", "ends"), [(1.0, (0, 8)), (0.5, (2, 6))])
+def test_the_middle_with_a_band_of_a_share_of_the_seeds(ax, share, ends):
+    plotting.plot_middle(ax, [1, 2], np.stack([np.arange(9.0)] * 2, 1), "label", share=share)
+    assert ax.lines[0].get_ydata().tolist() == [4, 4]
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == ends
+    with pytest.raises(SSHMLError, match="give a column for each x"):
+        plotting.plot_middle(ax, [1], np.ones((3, 2)))
 
 
 def test_a_level_with_its_band(ax):
@@ -92,8 +109,12 @@ def test_a_level_with_its_band(ax):
     assert ax.patches[0].get_height() == pytest.approx(2 * expected)
 
 
-@pytest.mark.parametrize(("levels", "marked"), [(8, (3.5, 5.5)), (7, (3.5, 4.5))])
+@pytest.mark.parametrize(("levels", "marked"), [(8, (2.5, 4.5)), (7, (2.5, 3.5))])
 def test_mid_gap_levels_are_marked(ax, levels, marked):
+    """Levels count from 0, in the map of a vector too."""
     plotting.plot_shares(ax, np.full((2, levels), 1 / levels))
     box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
     np.testing.assert_allclose((box.x0, box.x1), marked)
+    other = plotting.plot_vector(plotting.new_figure()[1][0, 0], np.eye(levels))
+    assert tuple(line.get_ydata()[0] for line in other.lines) == marked
+    assert other.get_yticklabels()[0].get_text() == "0"

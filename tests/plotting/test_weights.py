@@ -16,6 +16,8 @@ def test_fronts_and_spectra_of_a_compressed_model():
     ax = plotting.front_figure({"joint": found, "again": found}).axes[0]
     assert [len(line.get_xdata()) for line in ax.lines if line.get_linestyle() == "-"] == [2, 2]
     assert ax.get_xlabel() == "bytes of the whole model"
+    many = plotting.front_figure({str(number): found for number in range(9)}).axes[0]
+    assert len(many.get_legend().get_texts()) == 9
     assert len(plotting.front_figure(found, "output_error").axes[0].lines) == 1
     with pytest.raises(SSHMLError, match="no accuracy"):
         plotting.front_figure(front(model, shares=(0.4,)))
