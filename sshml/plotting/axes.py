@@ -64,14 +64,20 @@ def set_error_axis(ax, tested, threshold=0.05):
 
 
 def set_log_axis(ax, low, high):
-    """Make y logarithmic from `low` to `high`, at most four decades, with ticks at 1, 1.5, 2, 3 and 5 times powers of ten.
+    """Make y logarithmic from `low` to `high`, at most four decades; ticks are 1, 1.5, 2, 3 and 5 times powers of ten.
 
     What is 0 lies below the axis.
     """
-    high = max(high, 1e-4) low = max(low, 1e-4 * high) ax.set_yscale("log") powers = 10.0 **
-    np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high))) ticks = [tick for tick in np.outer(powers, (1, 1.5, 2,
-    3, 5)).ravel() if low <= tick * (1 + 1e-9) and tick <= high * (1 + 1e-9)] ax.set_yticks(ticks, [f"{tick:g}" for tick
-    in ticks]) ax.minorticks_off() ax.set_ylim(low, high) return ax
+    high = max(high, 1e-4)
+    low = max(low, 1e-4 * high)
+    ax.set_yscale("log")
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
+    ticks = np.outer(powers, (1, 1.5, 2, 3, 5)).ravel().round(12)
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(low, high)
+    return ax
 
 
 def set_number_axis(ax, most, what):
