@@ -187,7 +187,7 @@ def _truncated(tables, settings):
         return None
     figure, axes = new_figure(1, 2, width=3.5, height=3.3, sharey=True)
     for (way, (label, _, layers)), color in zip(WAYS.items(), COLORS, strict=False):
-        table, ax = tables.columns("truncated", way=way), axes[0, layers is not None]
+        table, ax = tables.columns("truncated", way=way), axes[0, int(layers is not None)]
         shares = np.unique(table["share"][table["share"] < 1])
         for kind, style, text in (("truncated", "o-", ""), ("tuned", "s--", ", fine-tuned")):
             lost = [(table["dense"] - table[kind])[table["share"] == part] * 100 for part in shares]

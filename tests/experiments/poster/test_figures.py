@@ -32,7 +32,7 @@ def test_axes_are_labelled_and_all_views_shown(small_poster):
     assert len(figures["fig3"].axes) == len(VIEWS)
     assert len(figures["fig3_levels"].axes) == 2 * len(VIEWS)
     assert all(figure.get_size_inches()[0] <= PAGE for figure in figures.values())
-    assert len(figures["fig2"].axes[0].lines) == 7 + 1 + 2 * 3  # curves of ranks, threshold, networks of 8 and 9
+    assert len(figures["fig2"].axes[0].lines) == 6 + 1  # curves of ranks but the first, threshold
 
 
 def test_figures_are_there_in_both_formats(small_poster):
