@@ -77,7 +77,7 @@ def _fig2(tables, settings):
     if "fig2" not in tables:  # another number of layers
         return None
     figure, axes = new_figure(width=4.6, height=3.0)
-    ranks, ax, least = np.unique(tables.columns("fig2")["rank_1"])[1:], axes[0, 0], 1.0
+    ranks, ax, least = np.unique(tables.columns("fig2")["rank_1"])[1:], axes[0, 0], 0.05
     for rank, color in zip(ranks, COLORS, strict=False):
         _, sizes, accuracy = pivot(tables.columns("fig2", rank_1=f"{rank:g}"), "seed", "rank_2", "accuracy")
         plot_middle(ax, sizes, 1 - accuracy, f"{rank:g}", color, share=0.5, marker=".", markersize=3)
