@@ -43,8 +43,8 @@ def test_weights_of_a_network_of_ones_own(tmp_path):
         (torch.eye(4).to_sparse(), "expected a dense tensor"),
         (torch.empty(3, 4, device="meta"), "expected a dense tensor"),
         (torch.zeros(1).expand(10**5, 10**5), "declares"),
-        (torch.ones(3, 4, dtype=torch.complex64), "no linear layer"),
-        (torch.ones(3, 4, 5), "no linear layer"),
+        (torch.ones(3, 4, dtype=torch.complex64), "no matrix"),
+        (torch.ones(3, 4, 5), "no matrix"),
     ],
 )
 def test_tensors_that_are_no_weights(tmp_path, tensor, words):
@@ -65,5 +65,5 @@ def test_flipped_bits_of_a_state_dict(tmp_path):
 def test_true_is_no_number_of_a_layer(tmp_path):
     torch.save(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)).state_dict(), tmp_path / "a.pt")
     assert load_weights(tmp_path / "a.pt", np.int64(1))[0] == "1"
-    with pytest.raises(SSHMLError, match="no linear layer"):
+    with pytest.raises(SSHMLError, match="no matrix"):
         load_weights(tmp_path / "a.pt", True)
