@@ -11,7 +11,7 @@ start. Construction and starts of that are ours: the networks of Oriekhov et al.
 Protocol. Chains of W_v and W_w each uniform on [0, 3], drawn independently, in growing numbers, streamed, all networks
 by the same recipe (Adam, cosine, batches of 128; learning rates chosen on other chains), then of W = 0 and of W = 1
 alone, and other lengths. Tested on the same chains at each W = W_v = W_w, and at W = 1 with disorder of other laws:
- binary, and normal of the same variance. The epoch of the best validation accuracy is kept; errors are of dataset
+binary, and normal of the same variance. The epoch of the best validation accuracy is kept; errors are of dataset
 means. Each dataset seed has chains of its own.
 
 Written before the run, all but the first by two standard errors of dataset means: both exact rules are right on 99.9 %

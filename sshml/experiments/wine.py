@@ -170,7 +170,7 @@ def _draw(tables, settings):
 
     Share of wrong labels in the test set, logarithmic, of the first layer cut to every rank against (a) the rank and
     (b) the numbers stored; bands are standard errors over {seeds} splits, each with a seed of its own. Crosses: what
-    the source says of its one split at rank 2, in the colours of its two forms.
+    the source says of its one split at rank 2; that of the shrunk layer (black) is compared with both activations.
     """
     figure, axes = new_figure(1, 2, width=3.6, height=3.1)
     for ax, x, label in ((axes[0, 0], "rank", "rank"), (axes[0, 1], "numbers", "numbers stored")):
@@ -180,11 +180,11 @@ def _draw(tables, settings):
             found = np.array([mean_std(table["test"][table[x] == place]) for place in places])
             error = found[:, 1] / found[:, 2] ** 0.5
             plot_band(ax, places, 1 - found[:, 0], error, name, color, marker="o", markersize=3)
-            said = {"absorbed": 0.963, "shrunk, linear": 0.889}.get(form)
-            if said:
-                at = 2 if x == "rank" else numbers(form, 2)
-                style = {"color": color, "zorder": 5, "label": f"{name}, the source"}
-                ax.plot([at], [1 - said], "x", **style)
+        for form, accuracy, what, color in (
+            ("absorbed", 0.963, "bias absorbed", COLORS[0]), ("shrunk, tanh", 0.889, "hidden layer shrunk", "k"),
+        ):  # fmt: skip
+            at = 2 if x == "rank" else numbers(form, 2)
+            ax.plot([at], [1 - accuracy], "x", color=color, zorder=5, label=f"{what}, the source")
         dense = 1 - tables.columns("accuracy", form="dense")["test"].mean()
         ax.axhline(dense, color="0.3", linewidth=0.8, linestyle="--", label="dense, 173 numbers")
         ax.set_xlabel(label)
